@@ -1,0 +1,178 @@
+"""What every model offers, whatever its architecture."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from lcrp.errors import InputError
+from lcrp.models.predictions import Detections, Segmentation
+from lcrp.models.preprocessing import PixelScale
+
+
+class Model:
+    """A network with what surrounds it: preprocessing, decoding, class names, defaults.
+
+    architecture: the name it was built under, such as "yolov5n".
+    task: "segmentation" or "detection".
+    classes: names by class index (SSD and VOC count the background as 0).
+    network: the torch module in eval mode; images (B, 3, H, W) to a tuple of raw outputs.
+    input_size: (H, W) that `preprocess` makes.
+    composite: name of the composite that the paper uses for it.
+    default_layers: convolutions that are analysed by default.
+    example_layer: the one that is shown by default.
+    options: what rebuilds it beside name and classes; can be written as JSON.
+    """
+
+    task: str
+    composite: str = "EpsilonPlusFlat"
+    default_classes: tuple[str, ...] | None = None
+    default_layers: tuple[str, ...]
+    example_layer: str
+    fit: Callable
+    pixels: PixelScale
+    side_multiple: int = 1
+    smallest_side: int = 32
+
+    def __init__(
+        self,
+        architecture: str,
+        network: nn.Module,
+        classes: Sequence[str],
+        input_size: Sequence[int],
+        options: dict,
+    ):
+        self.architecture = architecture
+        self.network = network.eval()
+        self.classes = tuple(classes)
+        self.input_size = self._valid_size(input_size)
+        self.options = {**options, "input_size": list(self.input_size)}
+
+    def preprocess(self, image):
+        """Image (h, w, 3) uint8 RGB as the network's input.
+
+        Returns a float32 tensor (3, H, W) and the Geometry that leads back to the image.
+        Raises InputError for anything but such an image.
+        """
+        if image.dtype != "uint8" or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise InputError(
+                f"image: {image.dtype} of shape {image.shape}; "
+                f"give uint8 RGB of shape (height, width, 3)"
+            )
+        fitted, geometry = type(self).fit(image, self.input_size)
+        return self.pixels.apply(fitted), geometry
+
+    def restore(self, input):
+        """Input (3, H, W) as the image (H, W, 3) uint8 that the network saw."""
+        return self.pixels.invert(input)
+
+    def check_input(self, images):
+        """Raise InputError unless images are (B, 3, H, W) of a size that the network takes."""
+        if images.ndim != 4 or images.shape[1] != 3:
+            raise InputError(
+                f"images: shape {tuple(images.shape)}; {self.architecture} takes (batch, 3, H, W)"
+            )
+        self._valid_size(images.shape[2:])
+
+    def canonised(self):
+        """A copy of the network that is ready to trace: nothing works in place."""
+        network = copy.deepcopy(self.network)
+        for module in network.modules():
+            if getattr(module, "inplace", False):
+                module.inplace = False
+        return network
+
+    def decode(self, outputs, *, threshold=0.25):
+        """What the network says about each image, for targets chosen by class.
+
+        outputs: the tuple that the network returned.
+        threshold: what a box must exceed to be a candidate; segmentation ignores it.
+        Returns one Detections or Segmentation per image.
+        """
+        raise NotImplementedError
+
+    def detect(self, outputs):
+        """The boxes of each image as the family's evaluation keeps them, best first.
+
+        Returns one Detections per image. Raises InputError for a segmentation model.
+        """
+        raise InputError(f"{self.architecture}: a segmentation model finds no boxes; use decode")
+
+    @classmethod
+    def adapted(cls, state):
+        """State dict with the keys of the network, from one with the keys as published."""
+        return state
+
+    @classmethod
+    def class_count(cls, state):
+        """How many classes the head in a state dict has, or None if it has no such head."""
+        raise NotImplementedError
+
+    def _valid_size(self, size):
+        whole = len(size) == 2 and all(int(side) == side for side in size)
+        multiple, smallest = self.side_multiple, self.smallest_side
+        if not whole or any(side % multiple or side < smallest for side in size):
+            needed = f"at least {smallest}" if multiple == 1 else f"multiples of {multiple}"
+            given = " x ".join(str(side) for side in size)
+            raise InputError(
+                f"input_size: {given} does not suit {self.architecture}; "
+                f"give height and width as whole numbers, {needed}"
+            )
+        return tuple(int(side) for side in size)
+
+
+class SegmentationModel(Model):
+    """A model whose first output holds the class logits (B, C, H, W) at input resolution."""
+
+    task = "segmentation"
+
+    @torch.no_grad()
+    def decode(self, outputs, *, threshold=0.25):
+        return [Segmentation(logits, logits.argmax(dim=0)) for logits in outputs[0]]
+
+
+@dataclass(frozen=True)
+class Suppression:
+    """A post-processing of boxes: confidence to exceed, overlap that ends one, most to keep."""
+
+    confidence: float
+    iou: float
+    most: int
+
+
+class DetectionModel(Model):
+    """A model that finds boxes."""
+
+    task = "detection"
+
+    @torch.no_grad()
+    def decode(self, outputs, *, threshold=0.25) -> list[Detections]:
+        return [
+            self._candidates([output[image] for output in outputs], threshold)
+            for image in range(len(outputs[0]))
+        ]
+
+    @torch.no_grad()
+    def detect(self, outputs) -> list[Detections]:
+        return [
+            self._evaluated([output[image] for output in outputs])
+            for image in range(len(outputs[0]))
+        ]
+
+    def _candidates(self, outputs, threshold) -> Detections:
+        raise NotImplementedError
+
+    def _evaluated(self, outputs) -> Detections:
+        raise NotImplementedError
+
+
+def cells(height, width, like):
+    """Column and row of every cell of a feature map, (height * width, 2), row by row."""
+    rows, columns = torch.meshgrid(
+        torch.arange(height, device=like.device),
+        torch.arange(width, device=like.device),
+        indexing="ij",
+    )
+    return torch.stack([columns.flatten(), rows.flatten()], dim=1).to(like.dtype)

@@ -1,0 +1,164 @@
+"""Building models by name, and giving them their weights."""
+
+import inspect
+from collections.abc import Mapping
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+
+import torch
+
+from lcrp.errors import InputError
+from lcrp.models.recognition import recognise
+
+HOMES = {
+    "yolov5": ("lcrp.models.yolov5", "YOLOv5"),
+    "unet": ("lcrp.models.unet", "UNet"),
+}
+NAMES = {
+    "unet": "unet",
+    **{name: "yolov5" for name in ("yolov5n", "yolov5s", "yolov5m", "yolov5l", "yolov5x")},
+    "yolov5": "yolov5",
+}
+
+
+def architectures():
+    """The names that `load_model` and `build_model` know."""
+    return tuple(NAMES)
+
+
+def build_model(name, classes=None, **options):
+    """A model without training.
+
+    name: one of `architectures()`.
+    classes: names by class index, or how many there are; by default those of the data
+        that the published weights were trained on.
+    options: see the architecture's class.
+    Raises InputError for an unknown name or option.
+    """
+    family = _family(name)
+    known = [
+        parameter.name
+        for parameter in inspect.signature(family).parameters.values()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    ]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise InputError(f"{unknown[0]}: {name} has no such option; it has {', '.join(known)}")
+    return family(name, _class_names(family, name, classes), **options)
+
+
+def load_model(name, weights, *, classes=None, **options):
+    """A model with weights.
+
+    name: one of `architectures()`.
+    weights: a checkpoint file in any known form, or a state dict. A converted file brings
+        options and classes, which the arguments override.
+    classes: names by class index; by default those of the file or of the architecture.
+    options: see the architecture's class.
+    Raises InputError where weights and architecture do not fit.
+    """
+    if isinstance(weights, Mapping):
+        source, state = "state dict", weights
+    else:
+        from lcrp.checkpoints import read_checkpoint
+
+        source = Path(weights).name
+        state, info = read_checkpoint(weights)
+        options = {**(info.get("options") or {}), **options}
+        classes = (info.get("classes") or None) if classes is None else classes
+    family = _family(name)
+    state = family.adapted(_plain(state))
+    model = build_model(name, classes, **options)
+    _check(source, model, state)
+    model.network.load_state_dict(state)
+    return model
+
+
+def _family(name):
+    if name not in NAMES:
+        near = get_close_matches(str(name), NAMES, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(NAMES)}"
+        raise InputError(f"{name}: no such architecture; {hint}")
+    module, attribute = HOMES[NAMES[name]]
+    return getattr(import_module(module), attribute)
+
+
+def _class_names(family, name, classes):
+    if classes is None:
+        classes = family.default_classes
+    if isinstance(classes, int):
+        classes = [f"class {index}" for index in range(classes)]
+    if not classes or isinstance(classes, str):
+        raise InputError(f"classes: {classes!r} is no list of names; give one name per class")
+    if len(set(classes)) < len(classes):
+        twice = next(c for i, c in enumerate(classes) if c in classes[:i])
+        raise InputError(f"classes: {twice!r} is named twice; give every class its own name")
+    return tuple(str(c) for c in classes)
+
+
+def _plain(state):
+    """Keys without the prefix of data-parallel training, and values in float32."""
+    keys = list(state)
+    prefix = "module." if keys and all(key.startswith("module.") for key in keys) else ""
+    plain = {}
+    for key, value in state.items():
+        value = torch.as_tensor(value)
+        plain[key.removeprefix(prefix)] = value.float() if value.is_floating_point() else value
+    return plain
+
+
+def _check(source, model, state):
+    """Raise InputError unless the state dict has exactly what the network needs.
+
+    Counts of seen batches, which nothing reads, are filled in where they are missing.
+    """
+    expected = model.network.state_dict()
+    for key, value in expected.items():
+        if key.endswith(".num_batches_tracked"):
+            state.setdefault(key, value)
+    missing = [key for key in expected if key not in state]
+    surplus = [key for key in state if key not in expected]
+    differing = [
+        key for key, value in expected.items() if key in state and state[key].shape != value.shape
+    ]
+    if missing or surplus or differing:
+        raise InputError(_mismatch(source, model, state, expected, missing, surplus, differing))
+    for key, value in state.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise InputError(f"{source}: {key} holds NaN or infinite values; use another file")
+
+
+def _mismatch(source, model, state, expected, missing, surplus, differing):
+    name = model.architecture
+    found = recognise(state)
+    count = type(model).class_count(state)
+    other = count is not None and count != len(model.classes)
+    another = found not in (None, name)
+    remedies = [
+        f"load it as {found}" if another else "",
+        f"give the names of its {count} classes as `classes`" if other else "",
+    ]
+    remedy = " and ".join(filter(None, remedies)) or "check the architecture and its options"
+    facts = [
+        f"the keys look like {found}, not {name}" if another else "",
+        f"its head has {count} classes, not {len(model.classes)}" if other else "",
+        _some(missing, "missing", lambda key: key),
+        _some(surplus, "not part of the network", lambda key: key),
+        _some(
+            differing,
+            "of another shape",
+            lambda key: f"{key} {_shape(state[key])} instead of {_shape(expected[key])}",
+        ),
+    ]
+    return f"{source}: does not fit {name}: {', '.join(filter(None, facts))}; {remedy}"
+
+
+def _some(keys, what, describe):
+    if not keys:
+        return ""
+    return f"{len(keys)} keys {what} ({describe(keys[0])}{', ...' if len(keys) > 1 else ''})"
+
+
+def _shape(tensor):
+    return "x".join(str(side) for side in tensor.shape) or "scalar"

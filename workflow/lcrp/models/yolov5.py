@@ -1,0 +1,286 @@
+"""YOLOv5, release 6.0, sizes n to x, and any other depth and width.
+
+Jocher et al., https://doi.org/10.5281/zenodo.3908559. The module names are those of the
+published checkpoints.
+"""
+
+import math
+
+import torch
+from torch import nn
+
+from lcrp.errors import InputError
+from lcrp.models import class_names
+from lcrp.models.base import DetectionModel, Suppression, cells
+from lcrp.models.boxes import corners, ranked, suppress
+from lcrp.models.predictions import Detections
+from lcrp.models.preprocessing import UNIT, letterbox
+
+SIZES = {  # depth and width multiples
+    "yolov5n": (0.33, 0.25),
+    "yolov5s": (0.33, 0.50),
+    "yolov5m": (0.67, 0.75),
+    "yolov5l": (1.0, 1.0),
+    "yolov5x": (1.33, 1.25),
+}
+STRIDES = (8, 16, 32)
+ANCHORS = (  # width and height in pixels, three per stride
+    ((10, 13), (16, 30), (33, 23)),
+    ((30, 61), (62, 45), (59, 119)),
+    ((116, 90), (156, 198), (373, 326)),
+)
+SOURCES = {12: (11, 6), 16: (15, 4), 19: (18, 14), 22: (21, 10), 24: (17, 20, 23)}
+CANDIDATES = {"iou": 0.45, "most": 25}
+EVALUATION = Suppression(confidence=0.001, iou=0.6, most=300)
+MOST_BEFORE_SUPPRESSION = 30000
+
+
+class Conv(nn.Module):
+    """Convolution without bias, batch norm, SiLU."""
+
+    def __init__(self, inputs, outputs, kernel=1, stride=1, padding=None):
+        super().__init__()
+        padding = kernel // 2 if padding is None else padding
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
+        self.bn = nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.03)
+        self.act = nn.SiLU(inplace=True)
+
+    def forward(self, x):
+        return self.act(self.bn(self.conv(x)))
+
+
+class Bottleneck(nn.Module):
+    """1x1, then 3x3 convolution; plus the input where there is a shortcut."""
+
+    def __init__(self, channels, shortcut):
+        super().__init__()
+        self.cv1 = Conv(channels, channels)
+        self.cv2 = Conv(channels, channels, 3)
+        self.shortcut = shortcut
+
+    def forward(self, x):
+        y = self.cv2(self.cv1(x))
+        return x + y if self.shortcut else y
+
+
+class C3(nn.Module):
+    """Half of the channels through bottlenecks, half past them, then mixed."""
+
+    def __init__(self, inputs, outputs, repeats, shortcut=True):
+        super().__init__()
+        hidden = outputs // 2
+        self.cv1 = Conv(inputs, hidden)
+        self.cv2 = Conv(inputs, hidden)
+        self.cv3 = Conv(2 * hidden, outputs)
+        self.m = nn.Sequential(*(Bottleneck(hidden, shortcut) for _ in range(repeats)))
+
+    def forward(self, x):
+        return self.cv3(torch.cat([self.m(self.cv1(x)), self.cv2(x)], dim=1))
+
+
+class SPPF(nn.Module):
+    """Spatial pyramid pooling: a chain of three 5x5 max pools, all four stages mixed."""
+
+    def __init__(self, channels):
+        super().__init__()
+        hidden = channels // 2
+        self.cv1 = Conv(channels, hidden)
+        self.cv2 = Conv(4 * hidden, channels)
+        self.m = nn.MaxPool2d(5, stride=1, padding=2)
+
+    def forward(self, x):
+        x = self.cv1(x)
+        once = self.m(x)
+        twice = self.m(once)
+        return self.cv2(torch.cat([x, once, twice, self.m(twice)], dim=1))
+
+
+class Concat(nn.Module):
+    """Concatenation of channels, at its place in the list of layers."""
+
+    def forward(self, features):
+        return torch.cat(features, dim=1)
+
+
+class Detect(nn.Module):
+    """Per stride, a 1x1 convolution to (x, y, w, h, objectness, classes) of three anchors."""
+
+    def __init__(self, channels, classes, anchors):
+        super().__init__()
+        anchors = torch.tensor(anchors, dtype=torch.float32)
+        self.register_buffer("anchors", anchors / torch.tensor(STRIDES)[:, None, None])
+        self.m = nn.ModuleList(nn.Conv2d(c, len(anchors[0]) * (5 + classes), 1) for c in channels)
+        for head in self.m:
+            # Few cells hold an object: a training starts from rare ones.
+            nn.init.constant_(head.bias.view(len(anchors[0]), -1)[:, 4:], math.log(0.01 / 0.99))
+
+    def forward(self, features):
+        return tuple(head(x) for head, x in zip(self.m, features, strict=True))
+
+
+class Network(nn.Module):
+    """Images (B, 3, H, W) to three raw outputs (B, 3 * (5 + classes), H / stride, W / stride)."""
+
+    def __init__(self, classes, depth, width, anchors):
+        super().__init__()
+
+        def wide(channels):
+            return math.ceil(width * channels / 8) * 8
+
+        def deep(repeats):
+            return max(round(depth * repeats), 1)
+
+        c64, c128, c256, c512, c1024 = (wide(c) for c in (64, 128, 256, 512, 1024))
+        self.model = nn.ModuleList(
+            [
+                Conv(3, c64, 6, 2, 2),
+                Conv(c64, c128, 3, 2),
+                C3(c128, c128, deep(3)),
+                Conv(c128, c256, 3, 2),
+                C3(c256, c256, deep(6)),
+                Conv(c256, c512, 3, 2),
+                C3(c512, c512, deep(9)),
+                Conv(c512, c1024, 3, 2),
+                C3(c1024, c1024, deep(3)),
+                SPPF(c1024),
+                Conv(c1024, c512),
+                nn.Upsample(scale_factor=2, mode="nearest"),
+                Concat(),
+                C3(2 * c512, c512, deep(3), shortcut=False),
+                Conv(c512, c256),
+                nn.Upsample(scale_factor=2, mode="nearest"),
+                Concat(),
+                C3(2 * c256, c256, deep(3), shortcut=False),
+                Conv(c256, c256, 3, 2),
+                Concat(),
+                C3(2 * c256, c512, deep(3), shortcut=False),
+                Conv(c512, c512, 3, 2),
+                Concat(),
+                C3(2 * c512, c1024, deep(3), shortcut=False),
+                Detect((c256, c512, c1024), classes, anchors),
+            ]
+        )
+
+    def forward(self, images):
+        features = []
+        x = images
+        for index, layer in enumerate(self.model):
+            if index in SOURCES:
+                x = [features[source] for source in SOURCES[index]]
+            x = layer(x)
+            features.append(x)
+        return x
+
+
+class YOLOv5(DetectionModel):
+    """YOLOv5 with its letterbox, decoding and suppression."""
+
+    names = (*SIZES, "yolov5")
+    default_classes = class_names.COCO
+    default_layers = ("model.6.cv3.conv", "model.8.cv3.conv", "model.10.conv")
+    example_layer = "model.8.cv3.conv"
+    fit = letterbox
+    pixels = UNIT
+    side_multiple = 32
+
+    def __init__(
+        self, architecture, classes, *, input_size=(640, 640), depth=None, width=None, anchors=None
+    ):
+        """A network without training.
+
+        depth, width: multiples, for the architecture "yolov5" (default: those of size n).
+        anchors: (3, 3, 2) widths and heights in pixels for strides 8, 16, 32.
+        """
+        if architecture in SIZES and (depth, width) != (None, None):
+            raise InputError(
+                f"{architecture}: depth and width are fixed; "
+                f'use the architecture "yolov5" to choose them'
+            )
+        usual_depth, usual_width = SIZES.get(architecture, SIZES["yolov5n"])
+        options = {}
+        if architecture not in SIZES:
+            options = {
+                "depth": usual_depth if depth is None else depth,
+                "width": usual_width if width is None else width,
+            }
+        if anchors is not None:
+            anchors = _valid_anchors(anchors)
+            options["anchors"] = anchors
+        network = Network(
+            len(classes),
+            options.get("depth", usual_depth),
+            options.get("width", usual_width),
+            ANCHORS if anchors is None else anchors,
+        )
+        super().__init__(architecture, network, classes, input_size, options)
+
+    @classmethod
+    def adapted(cls, state):
+        # Release 6.0 also kept the anchors multiplied by the stride.
+        return {key: value for key, value in state.items() if key != "model.24.anchor_grid"}
+
+    @classmethod
+    def class_count(cls, state):
+        bias = state.get("model.24.m.0.bias")
+        return None if bias is None or len(bias) % 3 else len(bias) // 3 - 5
+
+    def _candidates(self, outputs, threshold):
+        found = self._decoded(outputs, threshold)
+        found = found[found.confidence > threshold]
+        return found[suppress(found.boxes, found.confidence, found.labels, **CANDIDATES)]
+
+    def _evaluated(self, outputs):
+        found = self._decoded(outputs, EVALUATION.confidence)
+        # Every class above the threshold counts, not a box's best class alone.
+        objectness = found.confidence / found.scores.gather(1, found.labels[:, None])[:, 0]
+        confidence = objectness[:, None] * found.scores
+        rows, labels = (confidence > EVALUATION.confidence).nonzero(as_tuple=True)
+        found, confidence = found[rows], confidence[rows, labels]
+        found.labels, found.confidence = labels, confidence
+        found = found[ranked(found.confidence, MOST_BEFORE_SUPPRESSION)]
+        return found[
+            suppress(found.boxes, found.confidence, found.labels, EVALUATION.iou, EVALUATION.most)
+        ]
+
+    def _decoded(self, outputs, threshold):
+        """The boxes of one image whose objectness exceeds the threshold, level by level."""
+        anchors = self.network.model[-1].anchors
+        levels = zip(outputs, anchors, STRIDES, strict=True)
+        return Detections.concatenated(
+            [
+                self._level(index, raw, anchors * stride, stride, threshold)
+                for index, (raw, anchors, stride) in enumerate(levels)
+            ]
+        )
+
+    def _level(self, index, raw, anchors, stride, threshold):
+        height, width = raw.shape[-2:]
+        area = height * width
+        raw = raw.reshape(len(anchors), 5 + len(self.classes), area)
+        anchor, cell = (raw[:, 4].sigmoid() > threshold).nonzero(as_tuple=True)
+        values = raw[anchor, :, cell].float().sigmoid()
+        centres = (2 * values[:, :2] - 0.5 + cells(height, width, values)[cell]) * stride
+        sizes = (2 * values[:, 2:4]) ** 2 * anchors.to(values)[anchor]
+        best, labels = values[:, 5:].max(dim=1)
+        return Detections(
+            boxes=corners(centres, sizes),
+            scores=values[:, 5:],
+            confidence=values[:, 4] * best,
+            labels=labels,
+            output=torch.full_like(cell, index),
+            base=(anchor * (5 + len(self.classes)) + 5) * area + cell,
+            stride=torch.full_like(cell, area),
+        )
+
+
+def _valid_anchors(anchors):
+    try:
+        valid = torch.tensor(anchors, dtype=torch.float64)
+    except (TypeError, ValueError):
+        valid = torch.empty(0)
+    if valid.shape != (3, 3, 2) or not (valid > 0).all():
+        raise InputError(
+            "anchors: not three pairs (width, height) for each of the strides 8, 16, 32; "
+            "give 3 x 3 x 2 positive numbers in pixels"
+        )
+    return valid.tolist()
