@@ -1,0 +1,149 @@
+"""Writes the scenes: PNG images and masks, COCO annotations, the truth."""
+
+import json
+import shutil
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from pycocotools import mask as run_lengths
+from tqdm import tqdm
+
+from lcrp.scenes.options import SceneOptions
+from lcrp.scenes.scene import draw_scene
+from lcrp.scenes.world import class_names, label_of, truth
+
+SPLITS = ("train", "test", "swapped")
+# Room for the ids of a scene's variants, and of the objects in an image.
+_VARIANTS = 2
+_OBJECTS = 10
+
+
+def _variants(options, split, index):
+    """(file name, image id, scene, what was swapped) of the pictures made of one scene."""
+    scene = draw_scene(options, "train" if split == "train" else "test", index)
+    if split != "swapped":
+        yield f"{index:06d}.png", index + 1, scene, None
+        return
+    if scene.context is not None:
+        yield f"{index:06d}-context.png", index * _VARIANTS + 1, scene.swapped(), "context"
+    lonely = scene.without_companions()
+    if lonely is not None:
+        yield f"{index:06d}-companion.png", index * _VARIANTS + 2, lonely, "companion"
+
+
+def _write_scene(options, split, directory, index):
+    """Writes the pictures of one scene; returns their COCO entries (images, annotations)."""
+    names = class_names(options.merge_twins)
+    images, annotations = [], []
+    for file, number, scene, swap in _variants(options, split, index):
+        image, masks = scene.render(options)
+        labels = np.zeros(image.shape[:2], np.uint8)
+        entry = {
+            "id": number,
+            "file_name": file,
+            "height": options.size,
+            "width": options.size,
+            "context": scene.context,
+        }
+        if swap is not None:
+            entry |= {"original": f"{index:06d}.png", "swap": swap}
+        images.append(entry)
+        for place, (thing, mask) in enumerate(zip(scene.things, masks, strict=True)):
+            category = names.index(label_of(thing.name, options.merge_twins)) + 1
+            labels[mask] = category
+            run = run_lengths.encode(np.asfortranarray(mask.astype(np.uint8)))
+            ys, xs = np.nonzero(mask)
+            low, high = (xs.min(), ys.min()), (xs.max() + 1, ys.max() + 1)
+            annotations.append(
+                {
+                    "id": number * _OBJECTS + place,
+                    "image_id": number,
+                    "category_id": category,
+                    "bbox": [float(v) for v in (*low, high[0] - low[0], high[1] - low[1])],
+                    "area": float(mask.sum()),
+                    "iscrowd": 0,
+                    "segmentation": {"size": run["size"], "counts": run["counts"].decode()},
+                    "group": thing.group,
+                }
+            )
+        cv2.imwrite(str(directory / "images" / file), image[..., ::-1])
+        cv2.imwrite(str(directory / "masks" / file), labels)
+    return images, annotations
+
+
+def write_split(options, split, directory, workers=1, progress=None):
+    """Draws one split into a directory, which appears when it is complete.
+
+    `images/*.png` (RGB), `masks/*.png` (0 background, then the classes in the order of
+    `class_names`; 255 is not used) and `annotations.json` (COCO: boxes, run-length masks; each
+    image also names its `context`). The split "swapped" holds variants of the held-out scenes,
+    annotated with the classes that the objects had before: `<scene>-context.png` on the
+    exchanged context, `<scene>-companion.png` without the companions; their entries name the
+    `original` and the `swap`. The ids of images and objects depend on the scene alone, so
+    that more scenes only add entries.
+
+    Args:
+        options: `SceneOptions` or a dict of them.
+        split: "train", "test" or "swapped".
+        directory: replaced if it exists.
+        workers: number of processes; the files do not depend on it.
+        progress: show a bar; None shows it on terminals only.
+
+    Returns:
+        Path of the annotations.
+    """
+    options = SceneOptions.from_config(options)
+    if split not in SPLITS:
+        raise ValueError(f"split is {split!r}; choose from {', '.join(SPLITS)}")
+    directory = Path(directory)
+    part = directory.with_name(f".{directory.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    for name in ("images", "masks"):
+        (part / name).mkdir(parents=True)
+
+    count = options.train if split == "train" else options.test
+    write = partial(_write_scene, options, split, part)
+    bar = partial(
+        tqdm,
+        total=count,
+        desc=f"Drawing {split} scenes",
+        disable=None if progress is None else not progress,
+    )
+    if workers > 1:
+        with ProcessPoolExecutor(workers) as pool:
+            entries = list(bar(pool.map(write, range(count), chunksize=16)))
+    else:
+        entries = [write(index) for index in bar(range(count))]
+
+    names = class_names(options.merge_twins)
+    coco = {
+        "images": [image for images, _ in entries for image in images],
+        "annotations": [annotation for _, found in entries for annotation in found],
+        "categories": [{"id": i, "name": name} for i, name in enumerate(names, start=1)],
+    }
+    (part / "annotations.json").write_text(json.dumps(coco))
+    shutil.rmtree(directory, ignore_errors=True)
+    part.rename(directory)
+    return directory / "annotations.json"
+
+
+def write_truth(options, path):
+    """Writes `truth(options)` as JSON under a temporary name and renames it."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(json.dumps(truth(SceneOptions.from_config(options)), indent=2) + "\n")
+    part.rename(path)
+    return path
+
+
+def write_scenes(options, directory, workers=1, progress=None):
+    """Draws the whole dataset: `train/`, `test/`, `swapped/` and `truth.json` in a directory."""
+    directory = Path(directory)
+    for split in SPLITS:
+        write_split(options, split, directory / split, workers, progress)
+    write_truth(options, directory / "truth.json")
+    return directory
