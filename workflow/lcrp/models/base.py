@@ -166,13 +166,3 @@ class DetectionModel(Model):
 
     def _evaluated(self, outputs) -> Detections:
         raise NotImplementedError
-
-
-def cells(height, width, like):
-    """Column and row of every cell of a feature map, (height * width, 2), row by row."""
-    rows, columns = torch.meshgrid(
-        torch.arange(height, device=like.device),
-        torch.arange(width, device=like.device),
-        indexing="ij",
-    )
-    return torch.stack([columns.flatten(), rows.flatten()], dim=1).to(like.dtype)

@@ -29,3 +29,13 @@ def suppress(boxes, confidence, labels, iou, most):
         boxes[order].double(), confidence[order].double(), labels[order], iou_threshold=iou
     )
     return order[kept.sort().values[:most]]
+
+
+def cells(height, width, like):
+    """Column and row of every cell of a feature map, (height * width, 2), row by row."""
+    rows, columns = torch.meshgrid(
+        torch.arange(height, device=like.device),
+        torch.arange(width, device=like.device),
+        indexing="ij",
+    )
+    return torch.stack([columns.flatten(), rows.flatten()], dim=1).to(like.dtype)

@@ -11,20 +11,18 @@ import torch
 from lcrp.errors import InputError
 from lcrp.models.recognition import recognise
 
-HOMES = {
-    "yolov5": ("lcrp.models.yolov5", "YOLOv5"),
-    "unet": ("lcrp.models.unet", "UNet"),
-}
-NAMES = {
-    "unet": "unet",
-    **{name: "yolov5" for name in ("yolov5n", "yolov5s", "yolov5m", "yolov5l", "yolov5x")},
-    "yolov5": "yolov5",
+HOMES = {  # architecture: module and class
+    "unet": ("unet", "UNet"),
+    "deeplabv3plus": ("deeplabv3plus", "DeepLabV3Plus"),
+    **{f"yolov5{size}": ("yolov5", "YOLOv5") for size in ("n", "s", "m", "l", "x", "")},
+    **{f"yolov6{size}": ("yolov6", "YOLOv6") for size in ("s", "")},
+    "ssd512": ("ssd", "SSD512"),
 }
 
 
 def architectures():
     """The names that `load_model` and `build_model` know."""
-    return tuple(NAMES)
+    return tuple(HOMES)
 
 
 def build_model(name, classes=None, **options):
@@ -76,12 +74,12 @@ def load_model(name, weights, *, classes=None, **options):
 
 
 def _family(name):
-    if name not in NAMES:
-        near = get_close_matches(str(name), NAMES, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(NAMES)}"
+    if name not in HOMES:
+        near = get_close_matches(str(name), HOMES, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(HOMES)}"
         raise InputError(f"{name}: no such architecture; {hint}")
-    module, attribute = HOMES[NAMES[name]]
-    return getattr(import_module(module), attribute)
+    module, attribute = HOMES[name]
+    return getattr(import_module(f"lcrp.models.{module}"), attribute)
 
 
 def _class_names(family, name, classes):

@@ -35,7 +35,6 @@ class Network(nn.Module):
 class UNet(SegmentationModel):
     """UNet with an encoder of segmentation_models_pytorch or the narrow one."""
 
-    names = ("unet",)
     default_classes = class_names.CITYSCAPES
     fit = stretch
     pixels = IMAGENET

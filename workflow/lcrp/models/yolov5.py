@@ -10,11 +10,9 @@ import torch
 from torch import nn
 
 from lcrp.errors import InputError
-from lcrp.models import class_names
-from lcrp.models.base import DetectionModel, Suppression, cells
-from lcrp.models.boxes import corners, ranked, suppress
+from lcrp.models.boxes import cells, corners
 from lcrp.models.predictions import Detections
-from lcrp.models.preprocessing import UNIT, letterbox
+from lcrp.models.yolo import STRIDES, YOLO
 
 SIZES = {  # depth and width multiples
     "yolov5n": (0.33, 0.25),
@@ -23,16 +21,12 @@ SIZES = {  # depth and width multiples
     "yolov5l": (1.0, 1.0),
     "yolov5x": (1.33, 1.25),
 }
-STRIDES = (8, 16, 32)
 ANCHORS = (  # width and height in pixels, three per stride
     ((10, 13), (16, 30), (33, 23)),
     ((30, 61), (62, 45), (59, 119)),
     ((116, 90), (156, 198), (373, 326)),
 )
 SOURCES = {12: (11, 6), 16: (15, 4), 19: (18, 14), 22: (21, 10), 24: (17, 20, 23)}
-CANDIDATES = {"iou": 0.45, "most": 25}
-EVALUATION = Suppression(confidence=0.001, iou=0.6, most=300)
-MOST_BEFORE_SUPPRESSION = 30000
 
 
 class Conv(nn.Module):
@@ -172,16 +166,11 @@ class Network(nn.Module):
         return x
 
 
-class YOLOv5(DetectionModel):
-    """YOLOv5 with its letterbox, decoding and suppression."""
+class YOLOv5(YOLO):
+    """YOLOv5 with its decoding."""
 
-    names = (*SIZES, "yolov5")
-    default_classes = class_names.COCO
     default_layers = ("model.6.cv3.conv", "model.8.cv3.conv", "model.10.conv")
     example_layer = "model.8.cv3.conv"
-    fit = letterbox
-    pixels = UNIT
-    side_multiple = 32
 
     def __init__(
         self, architecture, classes, *, input_size=(640, 640), depth=None, width=None, anchors=None
@@ -224,26 +213,7 @@ class YOLOv5(DetectionModel):
         bias = state.get("model.24.m.0.bias")
         return None if bias is None or len(bias) % 3 else len(bias) // 3 - 5
 
-    def _candidates(self, outputs, threshold):
-        found = self._decoded(outputs, threshold)
-        found = found[found.confidence > threshold]
-        return found[suppress(found.boxes, found.confidence, found.labels, **CANDIDATES)]
-
-    def _evaluated(self, outputs):
-        found = self._decoded(outputs, EVALUATION.confidence)
-        # Every class above the threshold counts, not a box's best class alone.
-        objectness = found.confidence / found.scores.gather(1, found.labels[:, None])[:, 0]
-        confidence = objectness[:, None] * found.scores
-        rows, labels = (confidence > EVALUATION.confidence).nonzero(as_tuple=True)
-        found, confidence = found[rows], confidence[rows, labels]
-        found.labels, found.confidence = labels, confidence
-        found = found[ranked(found.confidence, MOST_BEFORE_SUPPRESSION)]
-        return found[
-            suppress(found.boxes, found.confidence, found.labels, EVALUATION.iou, EVALUATION.most)
-        ]
-
-    def _decoded(self, outputs, threshold):
-        """The boxes of one image whose objectness exceeds the threshold, level by level."""
+    def _levels(self, outputs, threshold):
         anchors = self.network.model[-1].anchors
         levels = zip(outputs, anchors, STRIDES, strict=True)
         return Detections.concatenated(
@@ -261,12 +231,11 @@ class YOLOv5(DetectionModel):
         values = raw[anchor, :, cell].float().sigmoid()
         centres = (2 * values[:, :2] - 0.5 + cells(height, width, values)[cell]) * stride
         sizes = (2 * values[:, 2:4]) ** 2 * anchors.to(values)[anchor]
-        best, labels = values[:, 5:].max(dim=1)
         return Detections(
             boxes=corners(centres, sizes),
             scores=values[:, 5:],
-            confidence=values[:, 4] * best,
-            labels=labels,
+            confidence=values[:, 4],
+            labels=torch.zeros_like(cell),
             output=torch.full_like(cell, index),
             base=(anchor * (5 + len(self.classes)) + 5) * area + cell,
             stride=torch.full_like(cell, area),
