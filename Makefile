@@ -1,0 +1,45 @@
+PYTHON ?= python3.11
+CORES ?= all
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test proof lint format schemas clean
+
+# The embedded default from drawing its scenes to its reports; a second call does nothing.
+demo: $(INSTALLED)
+	$(BIN)/snakemake --cores $(CORES) --quiet rules
+	@$(BIN)/python scripts/where_to_look.py
+
+# For every change: a few minutes.
+test: $(INSTALLED)
+	$(BIN)/pytest
+
+# What takes longer: several seeds, many kill rounds, full-size models.
+proof: $(INSTALLED)
+	$(BIN)/pytest -m proof
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+schemas: $(INSTALLED)
+	$(BIN)/python -m lcrp.configuration workflow/schemas
+
+# Computed files only: what was downloaded stays.
+clean:
+	rm -rf results logs benchmarks/results resources/scenes resources/training resources/datasets
+
+$(INSTALLED): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet uv \
+		&& $(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[test]' \
+		|| $(BIN)/pip install --quiet --editable '.[test]'
+	touch $@

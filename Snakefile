@@ -1,0 +1,45 @@
+"""L-CRP: concept explanations and context bias of segmentation and detection models.
+
+config/config.yaml names the experiments; README.md says how to run them.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/datasets.smk"
+include: "rules/checkpoints.smk"
+include: "rules/quality.smk"
+include: "rules/glocal.smk"
+include: "rules/explanations.smk"
+include: "rules/context.smk"
+include: "rules/report.smk"
+
+
+wildcard_constraints:
+    experiment=r"[A-Za-z0-9][A-Za-z0-9_.-]*",
+    split="train|test",
+    shard=r"\d+",
+    image="[^/]+",
+    label="[^/]+",
+
+
+rule all:
+    default_target: True
+    input:
+        expand(rules.build_report.output.page, experiment=CONFIGURATION.experiments),
+
+
+# Each experiment by its name alone, whether config/config.yaml lists it or not.
+for name in experiment_names():
+
+    rule:
+        name:
+            name
+        input:
+            expand(rules.build_report.output.page, experiment=name),

@@ -1,0 +1,49 @@
+"""The model of an experiment: trained on its scenes, or converted from a checkpoint."""
+
+
+rule train_model:
+    input:
+        scenes=expand(
+            rules.draw_scenes.output.folder, split="train", allow_missing=True
+        ),
+    output:
+        weights="resources/training/{experiment}/model.safetensors",
+        manifest="resources/training/{experiment}/model.json",
+    log:
+        "logs/train_model/{experiment}.log",
+    benchmark:
+        "benchmarks/results/train_model/{experiment}.tsv"
+    conda:
+        "../workflow/envs/lcrp.yaml"
+    threads: 2
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        model=settings("model"),
+    message:
+        "Training the model of {wildcards.experiment}"
+    script:
+        "../scripts/train_model.py"
+
+
+rule convert_checkpoint:
+    input:
+        checkpoint=lambda wildcards: experiment(wildcards).model.checkpoint,
+    output:
+        weights="resources/checkpoints/{experiment}/model.safetensors",
+        manifest="resources/checkpoints/{experiment}/model.json",
+    log:
+        "logs/convert_checkpoint/{experiment}.log",
+    benchmark:
+        "benchmarks/results/convert_checkpoint/{experiment}.tsv"
+    conda:
+        "../workflow/envs/lcrp.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        model=settings("model"),
+    message:
+        "Converting the checkpoint of {wildcards.experiment}"
+    script:
+        "../scripts/convert_checkpoint.py"

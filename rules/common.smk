@@ -1,0 +1,120 @@
+"""The configuration, and the functions that look up settings and inputs in it."""
+
+import hashlib
+import os
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+
+from lcrp.configuration import (
+    Configuration,
+    experiment_names,
+    parse_entries,
+    read_experiment,
+)
+from lcrp.errors import InputError
+from snakemake.exceptions import WorkflowError
+
+try:
+    CONFIGURATION = parse_entries(Configuration, config, "config/config.yaml")
+    for name in CONFIGURATION.experiments:
+        read_experiment(name)
+except InputError as error:
+    raise WorkflowError(str(error))
+
+
+def experiment(wildcards):
+    """The experiment that a rule's wildcards name."""
+    try:
+        return read_experiment(wildcards.experiment)
+    except InputError as error:
+        raise WorkflowError(str(error))
+
+
+def settings(part, *without):
+    """A function of the wildcards: the settings of one part of the experiment."""
+
+    def look_up(wildcards):
+        values = getattr(experiment(wildcards), part).settings()
+        return {key: value for key, value in values.items() if key not in without}
+
+    return look_up
+
+
+def files_below(path, entry):
+    """Every file of a folder, or the file itself, that an entry of an experiment names."""
+    if os.path.isfile(path):
+        return [path]
+    if not os.path.isdir(path):
+        raise WorkflowError(
+            f"{entry}: `{path}`: no such file or folder; correct the path"
+        )
+    return sorted(str(file) for file in Path(path).rglob("*") if file.is_file())
+
+
+def dataset_source(wildcards):
+    """What `lcrp.datasets.open_dataset` is to read."""
+    if experiment(wildcards).scenes:
+        folder = rules.draw_scenes.output.folder.format(
+            experiment=wildcards.experiment, split="test"
+        )
+        return {
+            "format": "coco",
+            "images": f"{folder}/images",
+            "annotations": f"{folder}/annotations.json",
+        }
+    # A limit changes which images there are, not what one of them is.
+    return {
+        key: value
+        for key, value in experiment(wildcards).dataset.settings().items()
+        if key != "limit"
+    }
+
+
+def dataset_files(wildcards):
+    """The files that the index is made from; Snakemake compares their checksums."""
+    source = dataset_source(wildcards)
+    if experiment(wildcards).scenes:
+        return [rules.draw_scenes.output.folder.format(**wildcards, split="test")]
+    file = f"config/experiments/{wildcards.experiment}.yaml: dataset"
+    return [
+        found
+        for key in ("root", "annotations", "masks", "labels", "images")
+        if key in source
+        for found in files_below(source[key], f"{file}.{key}")
+    ]
+
+
+@lru_cache
+def fingerprints(plan, changed):
+    """Per shard of a plan: what its images are, and what is annotated in them."""
+    rows = pd.read_csv(plan, dtype=str, keep_default_na=False)
+    return {
+        shard: hashlib.sha256(group.to_csv(index=False).encode()).hexdigest()
+        for shard, group in rows.groupby("shard", sort=False)
+    }
+
+
+def planned_shards(wildcards):
+    """The shards of an experiment with their fingerprints, known once its images are."""
+    plan = checkpoints.plan_shards.get(**wildcards).output.plan
+    return fingerprints(plan, os.stat(plan).st_mtime_ns)
+
+
+def shards(wildcards):
+    """The files of all shards of an experiment."""
+    return expand(
+        rules.analyse_shard.output.shard, shard=planned_shards(wildcards), **wildcards
+    )
+
+
+def weights(wildcards):
+    """The model that is explained."""
+    source = "training" if experiment(wildcards).model.training else "checkpoints"
+    return f"resources/{source}/{wildcards.experiment}/model.safetensors"
+
+
+def swaps(wildcards):
+    """The swapped contexts, where the scenes were drawn and contexts can be swapped."""
+    return rules.swap_contexts.output if experiment(wildcards).scenes else []

@@ -1,0 +1,61 @@
+"""What lies in the context: tables of the relevance outside the objects, and swapped contexts."""
+
+
+rule aggregate_context:
+    input:
+        store=rules.merge_shards.output.store,
+    output:
+        concepts=report(
+            "results/{experiment}/context/concepts.csv",
+            caption="../workflow/report/concepts.rst",
+            category="Context",
+            labels={"experiment": "{experiment}", "table": "concepts"},
+        ),
+        classes=report(
+            "results/{experiment}/context/classes.csv",
+            caption="../workflow/report/classes.rst",
+            category="Context",
+            labels={"experiment": "{experiment}", "table": "classes"},
+        ),
+    log:
+        "logs/aggregate_context/{experiment}.log",
+    benchmark:
+        "benchmarks/results/aggregate_context/{experiment}.tsv"
+    conda:
+        "../workflow/envs/lcrp.yaml"
+    resources:
+        mem_mb=4000,
+    params:
+        context=settings("context"),
+    message:
+        "Aggregating the context of {wildcards.experiment}"
+    script:
+        "../scripts/aggregate_context.py"
+
+
+rule swap_contexts:
+    input:
+        scenes=expand(rules.draw_scenes.output.folder, split="test", allow_missing=True),
+        weights=weights,
+    output:
+        swaps=report(
+            "results/{experiment}/swaps/swaps.csv",
+            caption="../workflow/report/swaps.rst",
+            category="Context",
+            labels={"experiment": "{experiment}", "table": "swapped contexts"},
+        ),
+        examples=directory("results/{experiment}/swaps/examples"),
+    log:
+        "logs/swap_contexts/{experiment}.log",
+    benchmark:
+        "benchmarks/results/swap_contexts/{experiment}.tsv"
+    conda:
+        "../workflow/envs/lcrp.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        scenes=lambda wildcards: experiment(wildcards).dataset.drawn("test"),
+    message:
+        "Swapping the contexts of the scenes of {wildcards.experiment}"
+    script:
+        "../scripts/swap_contexts.py"

@@ -1,0 +1,69 @@
+"""The figures: those of the report in one go, and any other one by its file name."""
+
+
+rule choose_figure_settings:
+    output:
+        # A file, so that every figure, also one that was drawn as part of the gallery, is older
+        # than a change of the settings.
+        settings="results/{experiment}/explanations/settings.json",
+    log:
+        "logs/choose_figure_settings/{experiment}.log",
+    benchmark:
+        "benchmarks/results/choose_figure_settings/{experiment}.tsv"
+    conda:
+        "../workflow/envs/lcrp.yaml"
+    params:
+        explanations=settings("explanations", "images"),
+    message:
+        "Noting how the figures of {wildcards.experiment} are drawn"
+    script:
+        "../scripts/choose_figure_settings.py"
+
+
+rule render_explanation:
+    input:
+        settings=rules.choose_figure_settings.output.settings,
+        store=rules.merge_shards.output.store,
+        weights=weights,
+    output:
+        figure="results/{experiment}/explanations/{image}/{label}.{format}",
+    log:
+        "logs/render_explanation/{experiment}/{image}/{label}.{format}.log",
+    benchmark:
+        "benchmarks/results/render_explanation/{experiment}/{image}/{label}.{format}.tsv"
+    wildcard_constraints:
+        format="png|pdf|svg",
+    conda:
+        "../workflow/envs/lcrp.yaml"
+    resources:
+        mem_mb=4000,
+    params:
+        source=dataset_source,
+    message:
+        "Explaining {wildcards.label} in {wildcards.image} of {wildcards.experiment}"
+    script:
+        "../scripts/render_explanation.py"
+
+
+rule render_explanations:
+    input:
+        settings=rules.choose_figure_settings.output.settings,
+        store=rules.merge_shards.output.store,
+        weights=weights,
+    output:
+        gallery="results/{experiment}/explanations/gallery.csv",
+    log:
+        "logs/render_explanations/{experiment}.log",
+    benchmark:
+        "benchmarks/results/render_explanations/{experiment}.tsv"
+    conda:
+        "../workflow/envs/lcrp.yaml"
+    resources:
+        mem_mb=4000,
+    params:
+        source=dataset_source,
+        images=lambda wildcards: experiment(wildcards).explanations.images,
+    message:
+        "Drawing the explanations of {wildcards.experiment}"
+    script:
+        "../scripts/render_explanations.py"

@@ -1,0 +1,90 @@
+"""What every script does around its work: log, threads, whole outputs, errors made readable."""
+
+import errno
+import os
+import shutil
+import sys
+import traceback
+from contextlib import contextmanager
+from pathlib import Path
+
+# The library is found also where it is not installed (`snakemake --software-deployment-method`).
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
+
+from lcrp.errors import InputError
+
+
+class _Log:
+    """Standard error that is kept in a file as well, progress bars by their last state only."""
+
+    def __init__(self, terminal, file):
+        self.terminal, self.file, self.line = terminal, file, ""
+
+    def write(self, text):
+        self.terminal.write(text)
+        for part in text.splitlines(keepends=True):
+            self.line = part if self.line.endswith("\r") else self.line + part
+            if self.line.endswith("\n"):
+                self.flush_line()
+        return len(text)
+
+    def flush_line(self):
+        self.file.write(self.line.strip("\r"))
+        self.file.flush()
+        self.line = ""
+
+    def flush(self):
+        self.terminal.flush()
+
+    def isatty(self):
+        return self.terminal.isatty()
+
+    def fileno(self):
+        return self.terminal.fileno()
+
+
+@contextmanager
+def job(snakemake):
+    """Run a script's work: what it prints goes to its log, and bad input gets one line."""
+    os.environ["OMP_NUM_THREADS"] = str(snakemake.threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(snakemake.threads)
+    path = Path(snakemake.log[0])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        log = _Log(sys.stderr, file)
+        sys.stderr = sys.stdout = log
+        try:
+            yield
+        except InputError as error:
+            print(error, file=log)
+            sys.exit(1)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+                traceback.print_exc()
+            print(f"{error.filename or 'output'}: {error.strerror}", file=log)
+            sys.exit(1)
+        except Exception:
+            traceback.print_exc()
+            sys.exit(1)
+        finally:
+            log.flush_line()
+            sys.stderr, sys.stdout = sys.__stderr__, sys.__stdout__
+
+
+@contextmanager
+def whole(path):
+    """A temporary path beside an output, which gets the output's name when it is complete."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield part
+        if part.is_dir() and path.is_dir():
+            shutil.rmtree(path)
+        os.replace(part, path)
+    finally:
+        if part.is_dir():
+            shutil.rmtree(part)
+        else:
+            part.unlink(missing_ok=True)

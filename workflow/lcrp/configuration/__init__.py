@@ -1,0 +1,19 @@
+"""The configuration: typed, validated, with errors that show how to mend the entry."""
+
+from lcrp.configuration.experiment import Experiment
+from lcrp.configuration.load import (
+    experiment_names,
+    parse_entries,
+    read_configuration,
+    read_experiment,
+)
+from lcrp.configuration.workflow import Configuration
+
+__all__ = [
+    "Configuration",
+    "Experiment",
+    "experiment_names",
+    "parse_entries",
+    "read_configuration",
+    "read_experiment",
+]

@@ -1,0 +1,59 @@
+"""What is explained, and how."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from lcrp.configuration.entry import Count, Entry, Text
+
+Layers = Literal["default", "all"] | list[Text]
+
+
+class Targets(Entry):
+    """Which predictions are explained."""
+
+    source: Literal["auto", "annotated", "predicted"] = Field(
+        "auto",
+        description="Classes annotated in the image, predicted ones, or (auto) the annotated "
+        "ones where the image has annotations and the predicted ones elsewhere.",
+    )
+    mode: Literal["class", "instance"] = Field(
+        "class",
+        description="One target per image and class, or one per kept box or connected region.",
+    )
+    classes: Literal["all"] | list[Text | int] = Field(
+        "all",
+        description="Classes by name or index.",
+        examples=[["person", 17]],
+    )
+    threshold: float = Field(
+        0.25, ge=0, le=1, description="Least class score of an explained box.", examples=[0.25]
+    )
+
+
+class Analysis(Entry):
+    """The glocal analysis: relevances of all concepts for all targets, in shards."""
+
+    layers: Layers = Field(
+        "default",
+        description="The architecture's default layers, all convolutions, or names and patterns.",
+        examples=[["model.8.cv3.conv", "model.[46].*"]],
+    )
+    composite: Text = Field(
+        "default",
+        description="Rules of the relevance propagation: the architecture's default or a name.",
+        examples=["EpsilonPlusFlat"],
+    )
+    targets: Targets = Field(default_factory=Targets)
+    images_per_shard: Count = Field(20, description="Images analysed by one job.", examples=[20])
+    batch_size: Count = Field(4, description="Images in one forward pass.", examples=[4])
+    device: Text = Field(
+        "auto",
+        description="`auto`: a GPU where there is one. Or a torch device.",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        examples=["cuda:0"],
+    )
+    precision: Literal["float32", "bf16"] = Field("float32", description="Of the computation.")
+    top_k: Count = Field(
+        40, description="Reference targets kept per concept, overall and per class.", examples=[40]
+    )

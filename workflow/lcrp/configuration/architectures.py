@@ -1,0 +1,33 @@
+"""The names of the architectures, known without loading the networks."""
+
+from difflib import get_close_matches
+
+ARCHITECTURES = (
+    "unet",
+    "deeplabv3plus",
+    "yolov5n",
+    "yolov5s",
+    "yolov5m",
+    "yolov5l",
+    "yolov5x",
+    "yolov5",
+    "yolov6s",
+    "yolov6",
+    "ssd512",
+)
+
+
+def check_architecture(name: str) -> str:
+    """The name itself.
+
+    Raises:
+        ValueError: it is no known architecture; names the nearest.
+    """
+    if name in ARCHITECTURES:
+        return name
+    near = get_close_matches(name.lower(), ARCHITECTURES, n=3, cutoff=0.5)
+    raise ValueError(
+        f"`{name}` is no known architecture; "
+        + (f"did you mean {' or '.join(near)}? " if near else "")
+        + f"known: {', '.join(ARCHITECTURES)}"
+    )

@@ -1,0 +1,110 @@
+"""Reading the configuration files."""
+
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from lcrp.configuration.entry import Entry
+from lcrp.configuration.experiment import Experiment
+from lcrp.configuration.messages import describe
+from lcrp.configuration.workflow import Configuration
+from lcrp.errors import InputError
+
+FOLDER = Path("config/experiments")
+E = TypeVar("E", bound=Entry)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as people mean it: ids keep their leading zeros, no key is overwritten silently."""
+
+
+def _whole_number(loader: _Loader, node: yaml.ScalarNode) -> int | str:
+    if node.value.startswith("0") and node.value.isdigit() and len(node.value) > 1:
+        return node.value
+    return loader.construct_yaml_int(node)
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
+    keys = [loader.construct_object(key) for key, _ in node.value]
+    for number, key in enumerate(keys):
+        if key in keys[:number]:
+            line = node.value[number][0].start_mark.line + 1
+            raise InputError(
+                f"{loader.name}: line {line}: `{key}` is given twice; keep one of the two"
+            )
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+
+
+def read_yaml(path: str | Path) -> Any:
+    """The content of a YAML file.
+
+    Raises:
+        InputError: the file is missing or not YAML, or gives an entry twice.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            return yaml.load(file, _Loader)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; create it or correct the name") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark else ""
+        problem = getattr(error, "problem", None) or "cannot be read"
+        raise InputError(f"{path}: {line}not valid YAML, {problem}; correct that line") from None
+
+
+def parse_entries(kind: type[E], content: Any, source: str | Path) -> E:
+    """The typed form of a file's content.
+
+    Raises:
+        InputError: every wrong entry of it, what is allowed, and a corrected example.
+    """
+    if content is None:
+        content = {}
+    if not isinstance(content, dict):
+        raise InputError(
+            f"{source}: must hold `key: value` entries, not {type(content).__name__}; "
+            f"start with `{next(iter(kind.model_fields))}:`"
+        )
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        raise InputError(describe(kind, content, error, source)) from None
+
+
+def read_configuration(path: str | Path = "config/config.yaml") -> Configuration:
+    """Which experiments are run."""
+    return parse_entries(Configuration, read_yaml(path), path)
+
+
+def experiment_names(folder: str | Path = FOLDER) -> list[str]:
+    """Names of the experiments that have a file."""
+    return sorted(path.stem for path in Path(folder).glob("*.yaml"))
+
+
+@cache
+def read_experiment(name: str, folder: str | Path = FOLDER) -> Experiment:
+    """The experiment that `folder/name.yaml` describes.
+
+    Raises:
+        InputError: there is no such file (names the nearest), or an entry of it is wrong.
+    """
+    path = Path(folder) / f"{name}.yaml"
+    if not path.is_file():
+        known = experiment_names(folder)
+        near = get_close_matches(name, known, n=3) or known
+        raise InputError(
+            f"{path}: there is no experiment `{name}`; "
+            + (f"did you mean {' or '.join(near)}?" if near else "create this file")
+        )
+    return parse_entries(Experiment, read_yaml(path), path)

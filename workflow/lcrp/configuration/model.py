@@ -1,0 +1,61 @@
+"""The model of an experiment: its architecture and where its weights come from."""
+
+from typing import Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from lcrp.configuration.entry import Count, Entry, Text
+
+
+class Training(Entry):
+    """Weights that the workflow trains itself, on the scenes that it draws."""
+
+    seed: int = Field(0, ge=0, description="Seed of the weights and of the order of the scenes.")
+    steps: Count = Field(description="Optimisation steps.", examples=[600])
+    batch_size: Count = Field(32, description="Scenes per step.", examples=[32])
+    learning_rate: float = Field(
+        0.003, gt=0, description="Peak of the learning rate schedule.", examples=[0.003]
+    )
+
+
+class Model(Entry):
+    """Architecture and weights."""
+
+    architecture: Text = Field(
+        description="A known architecture; `python -m lcrp.configuration` lists them.",
+        examples=["yolov5n"],
+    )
+    checkpoint: Text | None = Field(
+        None,
+        description="File with the weights, or the name of an entry of `config/checkpoints.csv`.",
+        examples=["path/to/weights.pt"],
+    )
+    training: Training | None = Field(
+        None,
+        description="Train the model on the scenes instead of loading a checkpoint.",
+        examples=[{"seed": 0, "steps": 600}],
+    )
+    classes: list[Text] | None = Field(
+        None,
+        description="Names by class index, where the checkpoint does not bring them.",
+        examples=[["person", "bicycle", "car"]],
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="What else the architecture needs to be built, for example its input size.",
+        examples=[{"input_size": [640, 640]}],
+    )
+
+    @field_validator("architecture")
+    @classmethod
+    def known(cls, name: str) -> str:
+        # Imported here: the catalogue of architectures is read only when a model is named.
+        from lcrp.configuration.architectures import check_architecture
+
+        return check_architecture(name)
+
+    @model_validator(mode="after")
+    def one_source(self) -> Self:
+        if (self.checkpoint is None) == (self.training is None):
+            raise ValueError("give either `checkpoint` or `training`, and not both")
+        return self

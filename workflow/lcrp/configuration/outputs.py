@@ -1,0 +1,50 @@
+"""What is made of the concept store: figures, tables, report."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from lcrp.configuration.analysis import Layers
+from lcrp.configuration.entry import Count, Entry, Text
+
+
+class Explanations(Entry):
+    """The figures, and which of them are made without being asked for."""
+
+    layer: Text = Field(
+        "default",
+        description="Layer whose concepts are shown; the architecture's example layer by default.",
+        examples=["model.8.cv3.conv"],
+    )
+    concepts: Count = Field(3, description="Concepts per figure.", examples=[3])
+    references: Count = Field(12, description="Reference images per concept.", examples=[12])
+    by: Literal["relevance", "activation"] = Field(
+        "relevance", description="What ranks the reference images."
+    )
+    images: int | list[Text] = Field(
+        6,
+        description="How many images, or which ones by their id, are explained in the report.",
+        examples=[6, ["000000000139", "000000000285"]],
+    )
+    width: int = Field(1600, ge=200, le=20000, description="Of a figure, in pixels.")
+
+
+class Context(Entry):
+    """The context tables."""
+
+    layers: Layers = Field(
+        "all",
+        description="Of the analysed layers, those in the tables: all of them, or names.",
+        examples=[["model.8.cv3.conv"]],
+    )
+    minimum_targets: Count = Field(
+        5, description="Fewer targets than that: shown, marked, without a score.", examples=[5]
+    )
+
+
+class Report(Entry):
+    """The HTML report."""
+
+    caption: str = Field(
+        "", description="A paragraph under the title.", examples=["Validation images of May."]
+    )
