@@ -1,0 +1,87 @@
+"""Many figures in one go: which ones a gallery shows, and drawing them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lcrp.errors import InputError
+from lcrp.render.explanation import file_name
+from lcrp.render.figure import save_figure
+
+COLUMNS = ("image", "target", "class", "score", "outside", "file", "problem")
+
+
+def chosen_targets(store, images) -> list[tuple[str, str]]:
+    """(image id, target name) of everything explained in some images of a store.
+
+    images: how many, chosen so that as many classes as possible are seen, or their ids. An id
+    without targets in the store is kept with the target "" so that the gallery can say so.
+    """
+    ids = [str(id) for id in store.images["id"]]
+    targets = store.targets
+    rows = targets["image"].to_numpy(np.int64)
+    if isinstance(images, int):
+        chosen = _covering(rows, targets["class"].to_numpy(np.int64), images)
+    else:
+        known = {id: row for row, id in enumerate(ids)}
+        chosen = [known.get(str(id), str(id)) for id in images]
+    by_instance = store.attrs.get("target_mode") == "instance"
+    names = []
+    for image in chosen:
+        if isinstance(image, str):
+            names.append((image, ""))
+            continue
+        there = targets[rows == image]
+        if by_instance:
+            labels = [f"instance-{int(n)}" for n in there["instance"]]
+        else:
+            labels = [file_name(store.classes[int(c)]) for c in there["class"]]
+        names += [(ids[image], label) for label in dict.fromkeys(labels) or [""]]
+    return names
+
+
+def _covering(images, classes, count):
+    """Rows of images that together show many classes, richest first; ties by row."""
+    shown, chosen = {}, []
+    by_image = {int(i): set(classes[images == i].tolist()) for i in np.unique(images)}
+    while by_image and len(chosen) < count:
+        best = max(
+            by_image, key=lambda i: (sum(1 / (1 + shown.get(c, 0)) for c in by_image[i]), -i)
+        )
+        chosen.append(best)
+        for number in by_image.pop(best):
+            shown[number] = shown.get(number, 0) + 1
+    return chosen
+
+
+def draw_explanations(composer, wanted, folder, settings, width=1600, progress=iter):
+    """Draws explanations as `<folder>/<image>/<target>.png`.
+
+    wanted: (image id, target name) pairs, as `chosen_targets` gives them. progress: wraps the
+    iteration (tqdm, say). Returns a data frame with `COLUMNS`, one row per pair; what could not
+    be drawn has no file and a problem.
+    """
+    folder = Path(folder)
+    rows = []
+    for image, target in progress(list(wanted)):
+        row = dict.fromkeys(COLUMNS, "") | {"image": image, "target": target}
+        row |= {"score": np.nan, "outside": np.nan}
+        try:
+            if not target:
+                raise InputError(f"{image}: nothing was explained in this image")
+            explanation = composer.compose(image, target, settings)
+            path = save_figure(explanation, folder / image / f"{target}.png", width)
+        except InputError as problem:
+            row["problem"] = str(problem)
+        else:
+            row |= {
+                "class": explanation.class_name,
+                "score": np.nan if explanation.score is None else explanation.score,
+                "outside": np.nan if explanation.outside is None else explanation.outside,
+                "file": path.relative_to(folder).as_posix(),
+            }
+        rows.append(row)
+    return pd.DataFrame(rows, columns=COLUMNS)

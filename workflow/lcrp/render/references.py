@@ -1,0 +1,324 @@
+"""Reference images of concepts: crops to where the strongest neuron sees.
+
+Every reference starts from a sample in which the concept was most relevant (or most active).
+Its heatmap is that of the one strongest neuron, conditioned on the class for which the sample
+was chosen; it says where to crop and what to dim, as in the published figures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import defaultdict
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lcrp.errors import InputError
+from lcrp.render.explanation import Reference, file_name
+
+CROP_BELOW = 0.1  # of the largest smoothed relevance: what the crop leaves out
+DIM_BELOW = 0.2  # and what is dimmed
+LARGEST_TILE = 256  # pixels; larger crops are kept at this size
+CONCEPTS_PER_WALK = 32
+
+
+class References:
+    """The reference images of one store, computed once and kept.
+
+    dataset: where the store's images come from. folder: directory in which computed references
+    are kept between runs (None: nothing is kept). Several processes may share it.
+    """
+
+    def __init__(self, explainer, model, dataset, store, folder=None):
+        self.explainer = explainer
+        self.model = model
+        self.store = store
+        self.folder = None if folder is None else Path(folder) / fingerprint(store)[:16]
+        self.samples = SamplesById(dataset)
+
+    def of(self, layer, concepts, class_index=None, count=12, by="relevance"):
+        """The best references of concepts of one layer.
+
+        class_index: only samples of this class (None: of any). by: "relevance" (RelMax) or
+        "activation" (ActMax). Returns {concept: at most `count` Reference, best first}.
+        """
+        found, missing = {}, []
+        for concept in dict.fromkeys(int(concept) for concept in concepts):
+            kept = self._read(layer, concept, class_index, count, by)
+            if kept is None:
+                missing.append(concept)
+            else:
+                found[concept] = kept
+        if missing:
+            computed = self._compute(layer, missing, class_index, count, by)
+            for concept, references in computed.items():
+                self._write(layer, concept, class_index, count, by, references)
+            found |= computed
+        return {int(concept): found[int(concept)] for concept in concepts}
+
+    def _compute(self, layer, concepts, class_index, count, by):
+        references = {concept: [] for concept in concepts}
+        by_image = defaultdict(list)  # image row -> what is wanted from it
+        for concept in concepts:
+            for row in self._best(layer, concept, class_index, count, by):
+                place = len(references[concept])
+                references[concept].append(
+                    Reference(row["image_id"], row["class_name"], row["value"])
+                )
+                by_image[row["image"]].append((concept, place, row))
+        for wanted in by_image.values():
+            for concept, place, filled in self._of_one_image(layer, wanted):
+                references[concept][place] = filled
+        return references
+
+    def _best(self, layer, concept, class_index, count, by):
+        """Rows of the store as dicts, with the target that conditions each of them."""
+        frame = self.store.best(layer, concept, by=by, class_index=class_index, k=count)
+        rows = []
+        for row in frame.to_dict("records"):
+            if not row["value"] > 0:
+                continue
+            target = int(row["target"])
+            if target < 0:
+                target = self._most_relevant_target(layer, concept, int(row["image"]), class_index)
+            chosen = {} if target is None else self.store.targets.iloc[target].to_dict()
+            rows.append(
+                {
+                    "image": int(row["image"]),
+                    "image_id": str(row["image_id"]),
+                    "value": float(row["value"]),
+                    "position": int(row["position"]),
+                    "class": chosen.get("class"),
+                    "instance": int(chosen.get("instance", 0)),
+                    "class_name": str(self.store.classes[chosen["class"]]) if chosen else "",
+                }
+            )
+        return rows
+
+    def _most_relevant_target(self, layer, concept, image, class_index):
+        """Of the targets of an image, the one to which the concept matters most."""
+        targets = self.store.targets
+        rows = np.flatnonzero(
+            (targets["image"].to_numpy() == image)
+            & ((targets["class"].to_numpy() == class_index) if class_index is not None else True)
+        )
+        if not len(rows):
+            return None
+        one = slice(concept, concept + 1)
+        relevance = [
+            abs(float(self.store.read(layer, "relevance", slice(row, row + 1), one)[0, 0]))
+            for row in rows
+        ]
+        return int(rows[int(np.argmax(relevance))])
+
+    def _of_one_image(self, layer, wanted):
+        image_id = wanted[0][2]["image_id"]
+        try:
+            picture = self.samples[image_id].image()
+        except InputError as problem:
+            for concept, place, row in wanted:
+                yield concept, place, _without_picture(row, _short(problem))
+            return
+        images, geometry = self.model.preprocess(picture)
+        prediction = self.explainer.predict(images[None])
+        by_target = defaultdict(list)
+        for concept, place, row in wanted:
+            by_target[row["class"], row["instance"]].append((concept, place, row))
+        for (class_index, instance), members in by_target.items():
+            target = self._target(prediction, class_index, instance)
+            for start in range(0, len(members), CONCEPTS_PER_WALK):
+                part = members[start : start + CONCEPTS_PER_WALK]
+                if target is None:
+                    for concept, place, row in part:
+                        yield concept, place, _without_picture(row, "prediction not found again")
+                    continue
+                heatmaps = self.explainer.conditional(
+                    target,
+                    layer,
+                    [concept for concept, _, _ in part],
+                    positions=[row["position"] for _, _, row in part],
+                )
+                for (concept, place, row), heatmap in zip(part, as_arrays(heatmaps), strict=True):
+                    yield concept, place, _cropped(row, picture, geometry.map_to_original(heatmap))
+
+    def _target(self, prediction, class_index, instance):
+        if class_index is None:
+            return None
+        targets = prediction.targets(
+            classes=[class_index],
+            mode=self.store.attrs.get("target_mode", "class"),
+            threshold=self.store.attrs.get("threshold", 0.25),
+        )
+        for number in range(len(targets)):
+            if int(targets.instance[number]) == instance:
+                return targets[number]
+        return None
+
+    def _path(self, layer, concept, class_index, by):
+        if self.folder is None:
+            return None
+        name = f"{concept}-{'all' if class_index is None else class_index}-{by}.npz"
+        return self.folder / file_name(layer) / name
+
+    def _read(self, layer, concept, class_index, count, by):
+        path = self._path(layer, concept, class_index, by)
+        if path is None or not path.exists():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as kept:
+                facts = json.loads(str(kept["facts"]))
+                if facts["asked"] < count:
+                    return None
+                return [
+                    _from_kept(fact, kept, number)
+                    for number, fact in enumerate(facts["references"][:count])
+                ]
+        except (OSError, ValueError, KeyError):  # cut off by a full disk: computed again
+            return None
+
+    def _write(self, layer, concept, class_index, count, by, references):
+        path = self._path(layer, concept, class_index, by)
+        if path is None:
+            return
+        arrays, facts = {}, []
+        for n, reference in enumerate(references):
+            facts.append(
+                {
+                    name: getattr(reference, name)
+                    for name in ("image_id", "class_name", "value", "window", "problem")
+                }
+            )
+            if reference.picture is not None:
+                arrays[f"picture{n}"] = reference.picture
+                arrays[f"heatmap{n}"] = reference.heatmap.astype(np.float16)
+                arrays[f"relevant{n}"] = reference.relevant
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.stem}.{os.getpid()}.npz")
+        text = json.dumps({"asked": count, "references": facts})
+        try:
+            np.savez_compressed(draft, facts=np.array(text), **arrays)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+class SamplesById:
+    """The samples of a dataset by their id."""
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+        self.rows = {str(id): row for row, id in enumerate(dataset.ids)}
+
+    def __contains__(self, id):
+        return str(id) in self.rows
+
+    def __iter__(self):
+        return iter(self.rows)
+
+    def __getitem__(self, id):
+        """The sample, or InputError if the dataset has none of this id."""
+        try:
+            return self.dataset[self.rows[str(id)]]
+        except KeyError:
+            raise InputError(f"{id}: not in the dataset; was it removed since?") from None
+
+
+def fingerprint(store) -> str:
+    """What the content of a store hashes to; references computed for another do not fit it."""
+    digest = hashlib.sha256(json.dumps(store.attrs, sort_keys=True, default=str).encode())
+    path = Path(store.path)
+    if path.is_file():
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def as_arrays(heatmaps) -> np.ndarray:
+    """Heatmaps of the explainer as float32 numpy."""
+    if hasattr(heatmaps, "detach"):
+        heatmaps = heatmaps.detach().float().cpu().numpy()
+    return np.asarray(heatmaps, dtype=np.float32)
+
+
+def smoothed(heatmap: np.ndarray) -> np.ndarray:
+    """Absolute relevance blurred over about 3 % of the picture, largest value 1; or all zero."""
+    sigma = max(1.0, 0.012 * max(heatmap.shape))
+    blurred = cv2.GaussianBlur(np.abs(heatmap), (0, 0), sigma)
+    largest = blurred.max(initial=0.0)
+    return blurred / largest if largest > 0 else np.zeros_like(blurred)
+
+
+def crop_window(strength: np.ndarray) -> tuple[int, int, int, int] | None:
+    """x1, y1, x2, y2 of the square around what is stronger than `CROP_BELOW`.
+
+    strength: (h, w) of `smoothed`. The square is moved into the picture, cut where the picture
+    is smaller, and no smaller than a tenth of the picture. None if nothing is strong.
+    """
+    height, width = strength.shape
+    rows = np.flatnonzero(strength.max(axis=1) > CROP_BELOW)
+    columns = np.flatnonzero(strength.max(axis=0) > CROP_BELOW)
+    if not len(rows):
+        return None
+    extents = rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]
+    side = max(*extents, round(0.1 * max(height, width)), min(16, height, width))
+    (y1, y2), (x1, x2) = (
+        _interval(found[0], found[-1] + 1, side, length)
+        for found, length in ((rows, height), (columns, width))
+    )
+    return x1, y1, x2, y2
+
+
+def _interval(first, last, side, length):
+    side = int(min(side, length))
+    start = round((first + last - side) / 2)
+    start = min(max(start, 0), length - side)
+    return start, start + side
+
+
+def _cropped(row, picture, heatmap):
+    strength = smoothed(heatmap)
+    window = crop_window(strength)
+    if window is None:
+        return _without_picture(row, "no relevance at its position")
+    x1, y1, x2, y2 = window
+    picture, heatmap = picture[y1:y2, x1:x2], heatmap[y1:y2, x1:x2]
+    relevant = strength[y1:y2, x1:x2]
+    factor = LARGEST_TILE / max(picture.shape[:2])
+    if factor < 1:
+        size = (max(1, round((x2 - x1) * factor)), max(1, round((y2 - y1) * factor)))
+        picture, heatmap, relevant = (
+            cv2.resize(array, size, interpolation=cv2.INTER_AREA)
+            for array in (picture, heatmap, relevant)
+        )
+    return Reference(
+        image_id=row["image_id"],
+        class_name=row["class_name"],
+        value=row["value"],
+        picture=np.ascontiguousarray(picture),
+        heatmap=np.ascontiguousarray(heatmap, dtype=np.float32),
+        relevant=relevant > DIM_BELOW,
+        window=window,
+    )
+
+
+def _from_kept(fact, kept, number):
+    if f"picture{number}" not in kept:
+        return Reference(**fact)
+    return Reference(
+        **{**fact, "window": tuple(fact["window"])},
+        picture=kept[f"picture{number}"],
+        heatmap=kept[f"heatmap{number}"].astype(np.float32),
+        relevant=kept[f"relevant{number}"],
+    )
+
+
+def _without_picture(row, problem):
+    return Reference(row["image_id"], row["class_name"], row["value"], problem=problem)
+
+
+def _short(problem):
+    """What is wrong, without the remedy, for a tile."""
+    return str(problem).split(";")[0]
