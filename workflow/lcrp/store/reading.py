@@ -1,0 +1,277 @@
+"""Reading a concept store: lazy arrays, and data frames that answer questions."""
+
+from difflib import get_close_matches
+from functools import cached_property
+from numbers import Integral
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import zarr
+
+from lcrp.errors import InputError
+from lcrp.store.ranking import normalised
+from lcrp.store.schema import RECORDED
+from lcrp.store.shards import open_records, read_table
+
+_KINDS = {"relevance": "relmax", "activation": "actmax"}
+
+
+class Layer:
+    """One layer of a store.
+
+    name; channels: number of concepts; shape: (height, width) of the feature map or None.
+    relevance, position, inside (T, C), activation, activation_position (B, C), absolute_sum (T,)
+    are zarr arrays, read when sliced; group is the zarr group with everything of the layer.
+    """
+
+    def __init__(self, name, attributes, group):
+        self.name = name
+        self.channels = attributes["channels"]
+        self.shape = tuple(attributes["shape"]) if attributes["shape"] else None
+        self._group = group
+
+    @property
+    def group(self):
+        """The zarr group of the layer."""
+        return self._group()
+
+    def __getattr__(self, name):
+        if name in RECORDED or name == "absolute_sum":
+            if name in self.group:
+                return self.group[name]
+            raise InputError(f"layer {self.name}: the store holds no {name}; analyse the images")
+        raise AttributeError(name)
+
+
+class ConceptStore:
+    """A store (or shard) opened for reading; a context manager.
+
+    path: the file. attrs: its attributes. images, targets: data frames, one row each, in the
+    order that all row numbers refer to. classes: names by class index. layers: names in module
+    order. Layers are named as in the network, concepts are channel numbers, classes are given by
+    name or index. What does not exist raises InputError, with the nearest names.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self._archive = open_records(self.path)
+        self.attrs = self._archive.attributes()
+        self.layers = list(self.attrs["layers"])
+        self.classes = tuple(self.attrs.get("classes") or ())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def __repr__(self):
+        rows = f"{len(self.targets)} targets of {len(self.images)} images"
+        return f"<ConceptStore {self.path}: {rows}, {len(self.layers)} layers>"
+
+    def close(self):
+        """Close the file."""
+        self._archive.close()
+        if "zarr" in self.__dict__:
+            self.zarr.store.close()
+
+    @cached_property
+    def images(self):
+        """The table of images."""
+        return read_table(self._archive, "images")
+
+    @cached_property
+    def targets(self):
+        """The table of targets."""
+        return read_table(self._archive, "targets")
+
+    @cached_property
+    def zarr(self):
+        """The whole as a zarr group."""
+        store = zarr.storage.ZipStore(self.path, mode="r")
+        return zarr.open_group(store, mode="r", use_consolidated=False)
+
+    def layer(self, name):
+        """The Layer of that name."""
+        group = f"layers/{self._layer(name)}"
+        return Layer(name, self._archive.attributes(group), lambda: self.zarr[group])
+
+    def _layer(self, name):
+        if name not in self.layers:
+            raise InputError(f"{self.path}: no layer {name!r}; {_nearest(name, self.layers)}")
+        return name
+
+    def class_index(self, given):
+        """Index of a class given by name or index."""
+        if isinstance(given, Integral) and not isinstance(given, bool):
+            if 0 <= given < len(self.classes):
+                return int(given)
+            raise InputError(
+                f"{self.path}: no class {given}; indices run from 0 to {len(self.classes) - 1}"
+            )
+        if given in self.classes:
+            return self.classes.index(given)
+        raise InputError(f"{self.path}: no class {given!r}; {_nearest(given, self.classes)}")
+
+    def _concept(self, layer, concept):
+        channels = self._archive.attributes(f"layers/{layer}")["channels"]
+        if not isinstance(concept, Integral) or not 0 <= concept < channels:
+            raise InputError(
+                f"{self.path}: no concept {concept} in layer {layer}; "
+                f"its concepts run from 0 to {channels - 1}"
+            )
+        return int(concept)
+
+    def _target(self, target):
+        if not isinstance(target, Integral) or not 0 <= target < len(self.targets):
+            raise InputError(
+                f"{self.path}: no target {target}; targets run from 0 to {len(self.targets) - 1}"
+            )
+        return int(target)
+
+    def read(self, layer, name, rows=slice(None), concepts=slice(None)):
+        """Part of a recorded array as numpy, both parts given by slices with step 1."""
+        key = f"layers/{self._layer(layer)}/{name}"
+        if key not in self._archive:
+            raise InputError(
+                f"{self.path}: no {name} for layer {layer}; "
+                "this store holds reference samples only, analyse the images to have it"
+            )
+        wide = len(self._archive.metadata(key)["shape"]) == 2
+        return self._archive.read(key, rows, concepts) if wide else self._archive.read(key, rows)
+
+    def normalised(self, layer, targets=None, concepts=slice(None)):
+        """Relevance divided by the sum of absolute relevances of the layer, per target.
+
+        targets: row numbers or a slice, default all; concepts: a slice of channels. Returns
+        (targets, concepts) float64; NaN for a target whose relevance is not finite, zero for one
+        without any relevance.
+        """
+        if targets is None:
+            targets = slice(None)
+        if isinstance(targets, slice) and targets.step in (None, 1):
+            rows, chosen = targets, slice(None)
+        else:
+            chosen = np.arange(len(self.targets))[targets]
+            first = int(chosen.min()) if chosen.size else 0
+            rows = slice(first, int(chosen.max()) + 1 if chosen.size else first)
+            chosen = chosen - first
+        relevance = self.read(layer, "relevance", rows, concepts)
+        return normalised(relevance, self.read(layer, "absolute_sum", rows))[chosen]
+
+    def profile(self, target, layer):
+        """All concepts of a layer for one target: a data frame, row i for concept i.
+
+        Columns: concept, relevance, normalised, inside (relevance inside the object, NaN without
+        annotation), position (flat index of the strongest neuron).
+        """
+        row = self._target(target)
+        row = slice(row, row + 1)
+        relevance = self.read(layer, "relevance", row)
+        table = {
+            "concept": np.arange(relevance.shape[1]),
+            "relevance": relevance[0],
+            "normalised": normalised(relevance, self.read(layer, "absolute_sum", row))[0],
+        }
+        for name in ("inside", "position"):
+            if f"layers/{layer}/{name}" in self._archive:
+                table[name] = self.read(layer, name, row)[0]
+            else:
+                table[name] = np.full(relevance.shape[1], RECORDED[name].fill)
+        return pd.DataFrame(table)
+
+    def top_concepts(self, layer, class_index=None, k=10):
+        """The concepts with the largest mean normalised relevance, best first.
+
+        class_index: average over the targets of this class (name or index), default over all.
+        Returns a data frame: concept, mean_relevance (NaN without targets), targets (their
+        number). Equal means are ordered by concept.
+        """
+        rows = slice(None)
+        if class_index is not None:
+            rows = np.flatnonzero(self.targets["class"] == self.class_index(class_index))
+        values = self.normalised(layer, rows)
+        values = values[~np.isnan(values).any(axis=1)]
+        count = len(values)
+        mean = values.mean(axis=0) if count else np.full(values.shape[1], np.nan)
+        order = np.argsort(-mean, kind="stable")[:k]
+        return pd.DataFrame({"concept": order, "mean_relevance": mean[order], "targets": count})
+
+    def best(self, layer, concept, by="relevance", class_index=None, k=None):
+        """The reference samples of a concept, best first.
+
+        by: "relevance" (RelMax: targets by normalised relevance) or "activation" (ActMax: images
+        by maximal activation); class_index: only targets of this class, or images that have one
+        (name or index); k: at most so many.
+        Returns a data frame: target (row, -1 for images), image (row), image_id, class (index, -1
+        where it is an image's), value, position (flat index of the strongest neuron).
+        """
+        kind = self._ranking(layer, by, class_index)
+        concept = self._concept(layer, concept)
+        place = [slice(0, k), slice(concept, concept + 1)]
+        if class_index is not None:
+            kind_class = self.class_index(class_index)
+            number = np.flatnonzero(self._archive.read(f"{kind}/class") == kind_class)
+            if not number.size:
+                return self._samples(*(np.empty(0) for _ in range(3)), by, kind_class)
+            place.insert(0, slice(number[0], number[0] + 1))
+        else:
+            kind_class = -1
+        found = [
+            self._archive.read(f"{kind}/{part}", *place).ravel()
+            for part in ("index", "value", "position")
+        ]
+        there = found[0] >= 0
+        return self._samples(*(part[there] for part in found), by, kind_class)
+
+    def _ranking(self, layer, by, class_index):
+        if by not in _KINDS:
+            raise InputError(f"by: {by!r}; choose 'relevance' or 'activation'")
+        suffix = "" if class_index is None else "_by_class"
+        group = f"layers/{self._layer(layer)}/{_KINDS[by]}{suffix}"
+        if group not in self._archive:
+            reason = (
+                "a shard has none; merge the shards"
+                if self.attrs.get("kind") == "shard"
+                else f"{by} was not recorded"
+            )
+            raise InputError(f"{self.path}: no best samples by {by} for layer {layer}; {reason}")
+        return group
+
+    def _samples(self, rows, values, positions, by, class_index):
+        rows = rows.astype(np.int64)
+        if by == "relevance":
+            targets = self.targets.iloc[rows]
+            image = targets["image"].to_numpy(np.int64)
+            classes = targets["class"].to_numpy(np.int64)
+            target = rows
+        else:
+            image, classes = rows, np.full(len(rows), class_index)
+            target = np.full(len(rows), -1)
+        return pd.DataFrame(
+            {
+                "target": target,
+                "image": image,
+                "image_id": self.images["id"].to_numpy(object)[image],
+                "class": classes,
+                "value": values.astype(np.float64),
+                "position": positions.astype(np.int64),
+            }
+        )
+
+
+def _nearest(name, names):
+    near = get_close_matches(str(name), names, n=3, cutoff=0.4)
+    if near:
+        return f"nearest: {', '.join(near)}"
+    few = ", ".join(map(str, list(names)[:5]))
+    return f"there are: {few}{', ...' if len(names) > 5 else ''}" if few else "it has none"
+
+
+def open_store(path):
+    """Open a concept store for reading; see ConceptStore.
+
+    Raises InputError when the file is missing, truncated, corrupt or of another schema version.
+    """
+    return ConceptStore(path)

@@ -1,0 +1,154 @@
+"""What one analysis job hands over: tables of images and targets, arrays per layer."""
+
+import json
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from lcrp.errors import InputError
+from lcrp.store.schema import RECORDED, REQUIRED, SCHEMA, TYPES
+
+
+@dataclass
+class LayerRecords:
+    """The recorded arrays of one layer with C channels, for T targets of B images.
+
+    relevance (T, C) float32, summed over positions, not normalised.
+    position (T, C) int32, flat index of the most relevant neuron.
+    inside (T, C) float32, relevance that lands inside the object; NaN without annotation.
+    activation (B, C) float32, maximum over positions; NaN for an unreadable image.
+    activation_position (B, C) int32, flat index of the most active neuron; -1 where unknown.
+    shape: (height, width) of the feature map that the positions count in, None if unknown.
+    An array that was not recorded is None, in every shard of an experiment alike.
+    """
+
+    relevance: np.ndarray | None = None
+    position: np.ndarray | None = None
+    inside: np.ndarray | None = None
+    activation: np.ndarray | None = None
+    activation_position: np.ndarray | None = None
+    shape: tuple[int, int] | None = None
+
+    def arrays(self):
+        """The arrays that were recorded, by name."""
+        return {name: getattr(self, name) for name in RECORDED if getattr(self, name) is not None}
+
+    @property
+    def channels(self):
+        """Number of channels."""
+        return next(iter(self.arrays().values())).shape[1]
+
+
+@dataclass
+class ShardRecords:
+    """The rows of one shard. Columns and attributes: docs/store.md.
+
+    attrs: JSON-able. images: one row per image, `id` and `status` at least. targets: one row per
+    target, `image` (row in images) and `class` at least; no rows is fine. layers: LayerRecords by
+    layer name, in module order, for the same layers in every shard even where it has no rows.
+    """
+
+    attrs: dict = field(default_factory=dict)
+    images: pd.DataFrame = field(default_factory=pd.DataFrame)
+    targets: pd.DataFrame = field(default_factory=pd.DataFrame)
+    layers: dict[str, LayerRecords] = field(default_factory=dict)
+
+
+def json_attributes(attrs):
+    """Attributes as they come back from a file: tuples as lists, `schema` filled in."""
+    return json.loads(json.dumps({"schema": SCHEMA} | dict(attrs), default=_plain))
+
+
+def _plain(value):
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return str(value)
+
+
+def column_values(series, kind=None):
+    """One column as the store keeps it: text as objects, other types as they are.
+
+    kind: the type that the format prescribes, None for a column of one's own.
+    """
+    if kind is None:
+        if pd.api.types.is_bool_dtype(series.dtype):
+            kind = "bool"
+        elif pd.api.types.is_integer_dtype(series.dtype):
+            kind = "int64"
+        elif pd.api.types.is_float_dtype(series.dtype):
+            kind = "float64"
+        else:
+            kind = "str"
+    if kind == "str":
+        values = np.empty(len(series), object)
+        values[:] = ["" if pd.isna(value) else str(value) for value in series]
+        return values
+    return series.to_numpy(dtype=kind)
+
+
+def tables(records):
+    """The two tables of a shard as dictionaries of columns, with the types of the format.
+
+    A required column of an empty table need not be given. Raises InputError for a missing or
+    unusable column.
+    """
+    checked = {}
+    for name, types in TYPES.items():
+        table = getattr(records, name)
+        columns = {}
+        for column in REQUIRED[name]:
+            if column not in table.columns:
+                if len(table):
+                    raise InputError(f"{name}: no column {column!r}; add it")
+                columns[column] = np.empty(0, object if types[column] == "str" else types[column])
+        for column in table.columns:
+            try:
+                columns[str(column)] = column_values(table[column], types.get(column))
+            except (TypeError, ValueError) as error:
+                raise InputError(
+                    f"{name}: column {column!r} does not hold {types[column]} ({error}); correct it"
+                ) from error
+        checked[name] = columns
+    return checked
+
+
+def check(records):
+    """Raise InputError where the records contradict themselves; return their typed tables."""
+    attrs = json_attributes(records.attrs)
+    if attrs["schema"] != SCHEMA:
+        raise InputError(f"schema: version {attrs['schema']}; this version writes {SCHEMA}")
+    typed = tables(records)
+    rows = {"image": len(records.images), "target": len(records.targets)}
+    ids = pd.Index(typed["images"]["id"])
+    if not ids.is_unique:
+        raise InputError(f"images: id {ids[ids.duplicated()][0]!r} occurs twice; make ids unique")
+    image = typed["targets"]["image"]
+    if image.size and (image.min() < 0 or image.max() >= rows["image"]):
+        raise InputError(
+            f"targets: image {image.max()} is not a row of {rows['image']} images; correct it"
+        )
+    classes, index = attrs.get("classes"), typed["targets"]["class"]
+    if classes is not None and index.size and index.max() >= len(classes):
+        raise InputError(
+            f"targets: class {index.max()}, but only {len(classes)} classes are named; correct it"
+        )
+    for layer, recorded in records.layers.items():
+        _check_layer(layer, recorded, rows)
+    return typed
+
+
+def _check_layer(layer, recorded, rows):
+    if not layer or "/" in layer or set(layer) == {"."} or layer.startswith("__"):
+        raise InputError(f"layer {layer!r}: no name for a group of a Zarr store; rename it")
+    arrays = recorded.arrays()
+    if not arrays:
+        raise InputError(f"layer {layer!r}: nothing recorded; leave the layer out")
+    for name, values in arrays.items():
+        expected = (rows[RECORDED[name].axis], recorded.channels)
+        if np.shape(values) != expected:
+            raise InputError(
+                f"layer {layer!r}: {name} has shape {np.shape(values)}; {expected} was expected"
+            )

@@ -1,0 +1,134 @@
+"""What a shard and a merged store contain: version, columns, arrays, attributes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+SCHEMA = 1
+
+# Rows of two shards may be put into one store only if these attributes are the same in both.
+IDENTITY = (
+    "schema",
+    "experiment",
+    "architecture",
+    "task",
+    "classes",
+    "composite",
+    "target_mode",
+    "target_source",
+    "input_size",
+    "weights_sha256",
+    "dataset_fingerprint",
+)
+
+# How an error calls what differs.
+IDENTITY_WORDS = {
+    "schema": "another schema version",
+    "weights_sha256": "another model (weights)",
+    "architecture": "another model (architecture)",
+    "dataset_fingerprint": "another dataset",
+    "classes": "another class list",
+}
+
+# Root attributes that the store sets itself.
+RESERVED = ("kind", "layers", "top_k", "relative_error", "target_order")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One array of a layer: its row axis, type, value where nothing was recorded, meaning."""
+
+    axis: str
+    dtype: np.dtype
+    fill: float | int
+    rounded: bool
+    meaning: str
+
+
+RECORDED = {
+    "relevance": Recorded(
+        "target", np.dtype("float32"), np.nan, True, "relevance, summed over positions"
+    ),
+    "position": Recorded(
+        "target",
+        np.dtype("int32"),
+        -1,
+        False,
+        "flat index, into the feature map, of the neuron with the most relevance",
+    ),
+    "inside": Recorded(
+        "target",
+        np.dtype("float32"),
+        np.nan,
+        True,
+        "relevance that lands inside the annotated object; NaN without annotation",
+    ),
+    "activation": Recorded(
+        "image", np.dtype("float32"), np.nan, True, "activation, maximum over positions"
+    ),
+    "activation_position": Recorded(
+        "image",
+        np.dtype("int32"),
+        -1,
+        False,
+        "flat index, into the feature map, of the most active neuron",
+    ),
+}
+
+ABSOLUTE_SUM = "sum over the channels of the absolute stored relevance"
+
+RANKINGS = ("relmax", "relmax_by_class", "actmax", "actmax_by_class")
+
+IMAGE_COLUMNS = {
+    "index": "position in the dataset (optional; orders the rows)",
+    "id": "identifier, unique in the dataset",
+    "file": "image file",
+    "height": "height of the original image, pixels",
+    "width": "width of the original image, pixels",
+    "status": "ok, unreadable, no-target, ...",
+}
+
+TARGET_COLUMNS = {
+    "image": "row of the image in images/",
+    "class": "index into the attribute classes",
+    "instance": "number of the explained instance within image and class",
+    "score": "class score",
+    "logit": "class logit that the relevance starts from",
+    "iou": "intersection over union with the matched annotation; NaN without",
+    "pixels": "number of explained pixels (segmentation)",
+    "box_x1": "left edge of the box, input pixels",
+    "box_y1": "upper edge of the box, input pixels",
+    "box_x2": "right edge of the box, input pixels",
+    "box_y2": "lower edge of the box, input pixels",
+    "relevance_sum": "relevance of the whole input",
+    "thing": "id of the matched annotation, empty without",
+}
+
+TYPES = {
+    "images": {
+        "index": "int64",
+        "id": "str",
+        "file": "str",
+        "height": "int32",
+        "width": "int32",
+        "status": "str",
+    },
+    "targets": {
+        "image": "int32",
+        "class": "int32",
+        "instance": "int32",
+        "score": "float64",
+        "logit": "float64",
+        "iou": "float64",
+        "pixels": "float64",
+        "box_x1": "float64",
+        "box_y1": "float64",
+        "box_x2": "float64",
+        "box_y2": "float64",
+        "relevance_sum": "float64",
+        "thing": "str",
+    },
+}
+
+REQUIRED = {"images": ("id", "status"), "targets": ("image", "class")}
+AXIS_OF_TABLE = {"images": "image", "targets": "target"}

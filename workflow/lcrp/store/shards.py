@@ -1,0 +1,142 @@
+"""Shard files: the rows of one analysis job."""
+
+import numpy as np
+import pandas as pd
+
+from lcrp.errors import InputError
+from lcrp.store.archive import ArchiveReader, ArchiveWriter
+from lcrp.store.records import LayerRecords, ShardRecords, check, json_attributes
+from lcrp.store.rounding import RELATIVE_ERROR, round_mantissa
+from lcrp.store.schema import (
+    ABSOLUTE_SUM,
+    AXIS_OF_TABLE,
+    IMAGE_COLUMNS,
+    RECORDED,
+    RESERVED,
+    SCHEMA,
+    TARGET_COLUMNS,
+)
+
+_MEANINGS = {"images": IMAGE_COLUMNS, "targets": TARGET_COLUMNS}
+
+
+def absolute_sums(relevance):
+    """Sum of absolute relevances over the channels of each target.
+
+    relevance (T, C) float32 as stored. Returns (T,) float64, NaN where a channel is not finite:
+    such a target has no normalised relevance. Each row is summed by itself, so that the sum does
+    not depend on which other rows there are.
+    """
+    sizes = np.abs(np.asarray(relevance, np.float64), order="C")
+    sums = np.array([np.add.reduce(row) for row in sizes], np.float64)
+    sums[~np.isfinite(sums)] = np.nan
+    return sums
+
+
+def write_table(archive, name, columns):
+    """Write a table as one array per column, in group `name`."""
+    archive.group(name)
+    for column, values in columns.items():
+        meaning = _MEANINGS.get(name, {}).get(column)
+        archive.array(
+            f"{name}/{column}",
+            values,
+            (AXIS_OF_TABLE.get(name, name),),
+            attributes={"description": meaning} if meaning else None,
+        )
+
+
+def read_table(archive, name):
+    """A table as a data frame whose index counts its rows."""
+    columns = {c: archive.read(f"{name}/{c}") for c in archive.children(name)}
+    return pd.DataFrame(columns).rename_axis(AXIS_OF_TABLE.get(name))
+
+
+def layer_attributes(channels, shape):
+    """Attributes of the group of a layer."""
+    return {"channels": int(channels), "shape": [int(n) for n in shape] if shape else None}
+
+
+def array_attributes(name):
+    """Attributes of a recorded array."""
+    attributes = {"description": RECORDED[name].meaning}
+    if RECORDED[name].rounded:
+        attributes["relative_error"] = RELATIVE_ERROR
+    return attributes
+
+
+def write_shard(path, records):
+    """Write a shard file, whole or not at all.
+
+    path: the file to make, by custom `<n>.zarr.zip`. records: ShardRecords; relevances and
+    activations are rounded to a relative error of 2^-12. Raises InputError when the records
+    contradict themselves or the file cannot be written.
+    """
+    try:
+        typed = check(records)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    attrs = json_attributes(records.attrs)
+    attrs |= {"kind": "shard", "layers": list(records.layers), "relative_error": RELATIVE_ERROR}
+    with ArchiveWriter(path) as archive:
+        archive.group("", attrs)
+        for name, columns in typed.items():
+            write_table(archive, name, columns)
+        archive.group("layers")
+        for layer, recorded in records.layers.items():
+            group = f"layers/{layer}"
+            archive.group(group, layer_attributes(recorded.channels, recorded.shape))
+            for name, values in recorded.arrays().items():
+                kind = RECORDED[name]
+                values = round_mantissa(values) if kind.rounded else np.asarray(values, kind.dtype)
+                archive.array(
+                    f"{group}/{name}",
+                    values,
+                    (kind.axis, "channel"),
+                    fill=kind.fill,
+                    attributes=array_attributes(name),
+                )
+                if name == "relevance":
+                    archive.array(
+                        f"{group}/absolute_sum",
+                        absolute_sums(values),
+                        ("target",),
+                        fill=np.nan,
+                        attributes={"description": ABSOLUTE_SUM},
+                    )
+
+
+def open_records(path):
+    """Open a shard or a merged store as ArchiveReader, its schema version checked."""
+    archive = ArchiveReader(path)
+    version = archive.attributes().get("schema")
+    if version != SCHEMA:
+        archive.close()
+        raise InputError(
+            f"{path}: schema version {version}, this version reads {SCHEMA}; "
+            "delete it and run again, so that it is computed anew"
+        )
+    return archive
+
+
+def read_shard(path):
+    """Read a shard (or all rows of a merged store) into ShardRecords.
+
+    Raises InputError when the file is missing, truncated, corrupt or of another schema version.
+    """
+    with open_records(path) as archive:
+        attrs = archive.attributes()
+        layers = {}
+        for layer in attrs["layers"]:
+            group = f"layers/{layer}"
+            shape = archive.attributes(group)["shape"]
+            layers[layer] = LayerRecords(
+                **{n: archive.read(f"{group}/{n}") for n in RECORDED if f"{group}/{n}" in archive},
+                shape=tuple(shape) if shape else None,
+            )
+        return ShardRecords(
+            attrs={key: value for key, value in attrs.items() if key not in RESERVED},
+            images=read_table(archive, "images"),
+            targets=read_table(archive, "targets"),
+            layers=layers,
+        )

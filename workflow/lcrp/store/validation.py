@@ -1,0 +1,97 @@
+"""Checking that a file is a sound shard or store."""
+
+import numpy as np
+
+from lcrp.errors import InputError
+from lcrp.store.ranking import normalised
+from lcrp.store.reading import ConceptStore
+from lcrp.store.schema import RECORDED, REQUIRED
+
+
+def validate(path):
+    """Check a shard or merged store from end to end.
+
+    Reads everything: checksums, shapes and dimensions of all arrays, row numbers, and whether
+    the best samples of every channel are those of its recorded values. Raises InputError that
+    names the file and the first thing that is wrong. Returns a dictionary of counts: images,
+    targets, layers, concepts, numbers (recorded ones, all arrays of all layers).
+    """
+    with ConceptStore(path) as store:
+        _check_tables(store)
+        rows = {"image": len(store.images), "target": len(store.targets)}
+        counts = rows | {"layer": len(store.layers), "concept": 0, "number": 0}
+        for name in store.layers:
+            channels, numbers = _check_layer(store, name, rows)
+            counts["concept"] += channels
+            counts["number"] += numbers
+    return {f"{key}s": value for key, value in counts.items()}
+
+
+def _wrong(store, what):
+    return InputError(f"{store.path}: {what}; delete it and run again, so that it is computed anew")
+
+
+def _check_tables(store):
+    for name, columns in REQUIRED.items():
+        table = getattr(store, name)
+        for column in columns:
+            if column not in table:
+                raise _wrong(store, f"no column {column!r} in {name}")
+    if not store.images["id"].is_unique:
+        raise _wrong(store, "an image id occurs twice")
+    image, index = store.targets["image"], store.targets["class"]
+    if len(image) and not image.between(0, len(store.images) - 1).all():
+        raise _wrong(store, "a target refers to an image that is not there")
+    if store.classes and len(index) and index.max() >= len(store.classes):
+        raise _wrong(store, "a target refers to a class that is not there")
+
+
+def _check_layer(store, layer, rows):
+    archive, group = store._archive, f"layers/{layer}"
+    channels = archive.attributes(group)["channels"]
+    numbers = 0
+    for name, kind in RECORDED.items():
+        key = f"{group}/{name}"
+        if key not in archive:
+            continue
+        metadata = archive.metadata(key)
+        if metadata["dimension_names"] != [kind.axis, "channel"]:
+            raise _wrong(store, f"{key} has dimensions {metadata['dimension_names']}")
+        if metadata["shape"] != [rows[kind.axis], channels]:
+            raise _wrong(store, f"{key} has shape {metadata['shape']}")
+        numbers += archive.read(key).size
+    for kind, axis in (("relmax", "target"), ("actmax", "image")):
+        for suffix in ("", "_by_class"):
+            key = f"{group}/{kind}{suffix}"
+            if key in archive:
+                numbers += _check_ranking(store, key, layer, kind, rows[axis])
+    return channels, numbers
+
+
+def _check_ranking(store, key, layer, kind, rows):
+    archive = store._archive
+    index, value, position = (archive.read(f"{key}/{n}") for n in ("index", "value", "position"))
+    if index.size and (index.max() >= rows or index.min() < -1):
+        raise _wrong(store, f"{key} refers to a row that is not there")
+    source = "relevance" if kind == "relmax" else "activation"
+    if f"layers/{layer}/{source}" not in archive:
+        return index.size * 3
+    values = store.read(layer, source).astype(np.float64)
+    if kind == "relmax":
+        values = normalised(values, store.read(layer, "absolute_sum"))
+    if not index.size:
+        return 0
+    found = index >= 0
+    column = np.broadcast_to(np.arange(index.shape[-1]), index.shape)
+    listed = np.where(found, values[index, column], np.nan)
+    if not np.array_equal(listed.astype(np.float32), value, equal_nan=True):
+        raise _wrong(store, f"{key} holds other values than were recorded")
+    rises = found[..., 1:, :] & ~(listed[..., 1:, :] <= listed[..., :-1, :])
+    if rises.any():
+        raise _wrong(store, f"{key} is not sorted")
+    if "by_class" not in key and index.shape[0]:
+        numbers = np.where(np.isnan(values), -np.inf, values)
+        expected = -np.sort(-numbers, axis=0)[: index.shape[0]]
+        if not np.array_equal(np.where(found, listed, -np.inf), expected):
+            raise _wrong(store, f"{key} does not list the best rows")
+    return index.size * 2 + position.size
