@@ -1,0 +1,170 @@
+"""A checkpoint that carries code is refused by name, and nothing of it runs."""
+
+import builtins
+import functools
+import io
+import os
+import pickle
+import subprocess
+import zipfile
+from collections import OrderedDict
+
+import pytest
+import torch
+
+from lcrp import InputError
+from lcrp.checkpoints import read_checkpoint
+
+
+class Call:
+    """Pickles as a call of any callable."""
+
+    def __init__(self, function, *arguments):
+        self.reduced = (function, arguments)
+
+    def __reduce__(self):
+        return self.reduced
+
+
+def as_archive(path, program):
+    """The zip format of torch.save with a pickle of our own."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", program)
+        archive.writestr("archive/version", "3\n")
+
+
+def as_legacy(path, program):
+    """The legacy format of torch.save with a pickle of our own."""
+    head = (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True})
+    path.write_bytes(b"".join(pickle.dumps(part, 2) for part in head) + program)
+
+
+def as_plain(path, program):
+    path.write_bytes(program)
+
+
+@pytest.fixture(params=[as_archive, as_legacy, as_plain])
+def write(request):
+    return request.param
+
+
+def opcode_call(module, name, argument):
+    """GLOBAL module name, one string argument, REDUCE: what no honest pickler writes."""
+    return f"c{module}\n{name}\n(V{argument}\ntR.".encode()
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4, 5])
+@pytest.mark.parametrize(
+    ("make", "call"),
+    [
+        (lambda c: Call(os.system, c), f"{os.system.__module__}.system("),
+        (lambda c: Call(builtins.eval, f"__import__('os').system({c!r})"), "eval("),
+        (lambda c: Call(builtins.exec, f"import os; os.system({c!r})"), "exec("),
+        (lambda c: Call(subprocess.check_call, c), "subprocess.check_call("),
+        (lambda c: Call(subprocess.Popen, c, 0, None), "subprocess.Popen("),
+        (lambda c: Call(getattr, Call(__import__, "os"), "system"), "__import__('os')"),
+        (lambda c: Call(functools.partial, os.system, c), "functools.partial("),
+        (lambda c: OrderedDict(weight=1, bias=[Call(os.system, c)]), "system("),
+        (lambda c: {"model": {"w": Call(OrderedDict, [("w", Call(os.system, c))])}}, "system("),
+        (lambda c: Call(torch.hub.load, c, "model"), "torch.hub.load("),
+        (lambda c: Call(torch.load, c), "torch.serialization.load("),
+        (lambda c: Call(torch.nn.Conv2d, 3, 3, 1), "torch.nn.modules.conv.Conv2d("),
+        (lambda c: Call(open, c, "w"), "open("),
+    ],
+)
+def test_a_call_is_refused_by_name_and_does_not_run(tmp_path, make, call, protocol, write):
+    trace = tmp_path / "it-ran"
+    path = tmp_path / "innocent.pt"
+    write(path, pickle.dumps(make(f"touch {trace}"), protocol))
+    with pytest.raises(InputError) as refusal:
+        read_checkpoint(path)
+    message = str(refusal.value)
+    assert str(path) in message
+    assert call in message
+    assert "nothing of it was run" in message
+    assert "\n" not in message
+    assert not trace.exists()
+
+
+def test_the_same_pickle_runs_without_protection(tmp_path):
+    """The tests above would notice: unpickled plainly, the command leaves its trace."""
+    trace = tmp_path / "it-ran"
+    pickle.loads(pickle.dumps(Call(os.system, f"touch {trace}")))
+    assert trace.exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("torch.nn.modules.conv", "Conv3dd"),
+        ("torch._utils", "_rebuild_tensor_v9"),
+        ("torch.nn.modules.container", "OrderedDict"),
+        ("torch.serialization", "os.system"),
+        ("lcrp.checkpoints.pickles", "load_inert"),
+        ("models.yolo", "Model"),
+        ("os", "system"),
+    ],
+)
+def test_a_fake_class_cannot_be_called(tmp_path, module, name, write):
+    path = tmp_path / "fake.pt"
+    write(path, opcode_call(module, name, "touch it-ran"))
+    with pytest.raises(InputError, match=rf"fake\.pt: refused.*{name}\('touch it-ran'\)"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize(("module", "name"), [("torch.nn", "Fake"), ("subprocess", "Popen")])
+def test_a_fake_class_cannot_be_instantiated(tmp_path, module, name, write):
+    path = tmp_path / "fake.pt"
+    write(path, b"\x80\x02" + f"c{module}\n{name}\n".encode() + b"(Vls\nt\x81.")
+    with pytest.raises(InputError, match=rf"refused.*{module}\.{name}\('ls'\)"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    "rebuilder", ["torch._utils\n_rebuild_tensor_v2", "collections\nCounter", "torch\nHalfStorage"]
+)
+def test_the_rebuilders_cannot_be_altered(tmp_path, rebuilder):
+    # BUILD with (None, {name: value}) sets attributes on whatever object is on the stack.
+    path = tmp_path / "altered.pt"
+    as_legacy(path, f"c{rebuilder}\n(N(dV__call__\nVx\nstb.".encode())
+    with pytest.raises(InputError, match=r"altered\.pt"):
+        read_checkpoint(path)
+
+
+def test_an_encoding_is_no_way_to_a_codec(tmp_path):
+    path = tmp_path / "codec.pt"
+    as_legacy(path, b"c_codecs\nencode\n(Vabc\nVbz2_codec\ntR.")
+    with pytest.raises(InputError, match=r"_codecs\.encode\('abc', 'bz2_codec'\)"):
+        read_checkpoint(path)
+
+
+def test_a_compressed_archive_is_refused_before_it_is_unpacked(tmp_path):
+    path = tmp_path / "bomb.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps({"w": 1}))
+        archive.writestr("archive/data/0", bytes(50_000_000))
+    with pytest.raises(InputError, match=r"bomb\.pt.*more than the file holds"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("size, stride", [((10**6, 10**6), (0, 0)), ((5,), (1,)), ((-1,), (1,))])
+def test_a_tensor_larger_than_its_storage_is_refused(tmp_path, size, stride):
+    class Tensor:
+        def __reduce__(self):
+            storage = torch.zeros(4).untyped_storage()
+            return torch._utils._rebuild_tensor_v2, (storage, 0, size, stride, False, None)
+
+    class Pickler(pickle.Pickler):
+        def persistent_id(self, thing):
+            if isinstance(thing, torch.UntypedStorage):
+                return ("storage", torch.FloatStorage, "0", "cpu", 4)
+            return None
+
+    program = io.BytesIO()
+    Pickler(program, 2).dump({"w": Tensor(), "x": Call(set)})
+    path = tmp_path / "stretched.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", program.getvalue())
+        archive.writestr("archive/data/0", bytes(16))
+    with pytest.raises(InputError, match=r"stretched\.pt: not a readable checkpoint"):
+        read_checkpoint(path)

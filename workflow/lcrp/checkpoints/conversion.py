@@ -1,0 +1,120 @@
+"""One safetensors file and one manifest from any checkpoint; everything downstream reads these."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from lcrp.checkpoints.reading import read_checkpoint
+from lcrp.errors import InputError
+
+
+def sha256(path):
+    """Hexadecimal sha256 of a file."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def manifest_of(weights):
+    """Where the manifest of a converted file lies."""
+    return Path(weights).with_suffix(".json")
+
+
+def convert(source, destination, architecture, classes=None, options=None):
+    """Write the weights of `source` as safetensors, with a manifest beside.
+
+    The network of the architecture is built and loaded first, so that nothing is written for
+    weights that do not fit. `classes` (names) replace the ones found in the file; `options` are
+    those of the architecture.
+
+    The file carries the metadata entry "lcrp": JSON with architecture, options, classes. The
+    manifest `<stem>.json` holds these and: source (name), source_sha256, sha256 (of the written
+    file), task, format, wrappers, prefix, model_class, classes_found, dropped and renamed (keys,
+    and why).
+    Both files appear whole or not at all. Returns the manifest.
+
+    Raises InputError for a source that cannot be read or does not fit.
+    """
+    from lcrp.models import load_model
+
+    source, destination = Path(source), Path(destination)
+    if destination.suffix != ".safetensors":
+        raise InputError(f"{destination}: converted weights end in .safetensors; rename it")
+    state, info = read_checkpoint(source)
+    found = info["classes"]
+    try:
+        model = load_model(
+            architecture,
+            state,
+            classes=classes or found,
+            **{**info["options"], **(options or {})},
+        )
+    except InputError as error:
+        raise InputError(_naming(source, error)) from error
+    weights = {key: tensor.contiguous() for key, tensor in model.network.state_dict().items()}
+    description = {
+        "architecture": architecture,
+        "options": model.options,
+        "classes": list(model.classes),
+    }
+    renamed, dropped = compare_keys(state, weights)
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    partial = destination.with_name(f".{destination.name}.{os.getpid()}.partial")
+    partial_manifest = partial.with_suffix(".manifest")
+    try:
+        save_file(_separate(weights), partial, metadata={"lcrp": json.dumps(description)})
+        manifest = {
+            "source": source.name,
+            "source_sha256": sha256(source),
+            "sha256": sha256(partial),
+            "task": model.task,
+            **description,
+            "classes_found": list(found) if found else None,
+            "format": info["format"],
+            "wrappers": info["wrappers"],
+            "prefix": info["prefix"],
+            "model_class": info["model_class"],
+            "dtypes": info["dtypes"],
+            "renamed": renamed,
+            "dropped": info["dropped"] | dropped,
+        }
+        partial_manifest.write_text(json.dumps(manifest, indent=2) + "\n")
+        partial.replace(destination)
+        partial_manifest.replace(manifest_of(destination))
+    finally:
+        partial.unlink(missing_ok=True)
+        partial_manifest.unlink(missing_ok=True)
+    return manifest
+
+
+def compare_keys(state, weights):
+    """How the keys of a checkpoint became those of the network: (renamed, dropped), with reasons.
+
+    A dropped key is one whose values the network computes itself or does not use.
+    """
+    renamed, dropped = {}, {}
+    for key in state:
+        if key in weights:
+            continue
+        longer = [name for name in weights if name.endswith(f".{key}") and name not in state]
+        if len(longer) == 1 and weights[longer[0]].shape == state[key].shape:
+            renamed[key] = longer[0]
+        else:
+            dropped[key] = "not part of the network; nothing it computes depends on it"
+    return renamed, dropped
+
+
+def _separate(weights):
+    # safetensors refuses tensors that share memory (tied weights).
+    seen, separate = set(), {}
+    for key, tensor in weights.items():
+        pointer = tensor.data_ptr()
+        separate[key] = tensor.clone() if pointer in seen else tensor
+        seen.add(pointer)
+    return separate
+
+
+def _naming(source, error):
+    return f"{source}: {str(error).removeprefix('state dict: ')}"
