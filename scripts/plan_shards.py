@@ -23,7 +23,7 @@ def extended(index, earlier, images_per_shard):
     known = known.assign(shard=known["id"].map(earlier.set_index("id")["shard"]))
     new = divided(index[~index["id"].isin(earlier["id"])], images_per_shard)
     new["shard"] += earlier["shard"].max() + 1
-    return pd.concat([known, new])
+    return pd.concat([known, new]).astype({"shard": int})
 
 
 def plan(index, earlier, images_per_shard):
