@@ -1,6 +1,7 @@
 """What every model offers, whatever its architecture."""
 
 import copy
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -35,6 +36,7 @@ class Model:
     pixels: PixelScale
     side_multiple: int = 1
     smallest_side: int = 32
+    only_size: tuple[int, int] | None = None
 
     def __init__(
         self,
@@ -61,7 +63,7 @@ class Model:
                 f"image: {image.dtype} of shape {image.shape}; "
                 f"give uint8 RGB of shape (height, width, 3)"
             )
-        fitted, geometry = type(self).fit(image, self.input_size)
+        fitted, geometry = self.fit(image, self.input_size)
         return self.pixels.apply(fitted), geometry
 
     def restore(self, input):
@@ -111,16 +113,23 @@ class Model:
         raise NotImplementedError
 
     def _valid_size(self, size):
-        whole = len(size) == 2 and all(int(side) == side for side in size)
+        try:
+            sides = tuple(operator.index(side) for side in size)
+        except TypeError:
+            sides = ()
         multiple, smallest = self.side_multiple, self.smallest_side
-        if not whole or any(side % multiple or side < smallest for side in size):
+        if self.only_size is not None:
+            suits, needed = sides == self.only_size, "{} x {}".format(*self.only_size)
+        else:
+            suits = len(sides) == 2 and all(s >= smallest and s % multiple == 0 for s in sides)
             needed = f"at least {smallest}" if multiple == 1 else f"multiples of {multiple}"
-            given = " x ".join(str(side) for side in size)
+        if not suits:
+            given = " x ".join(str(side) for side in sides) or repr(size)
             raise InputError(
                 f"input_size: {given} does not suit {self.architecture}; "
-                f"give height and width as whole numbers, {needed}"
+                f"give height and width in pixels, {needed}"
             )
-        return tuple(int(side) for side in size)
+        return sides
 
 
 class SegmentationModel(Model):

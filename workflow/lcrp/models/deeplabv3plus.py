@@ -79,7 +79,7 @@ class DeepLabV3Plus(SegmentationModel):
         "backbone.layer4.2.conv2",
     )
     example_layer = "backbone.layer4.0.conv3"
-    fit = cover
+    fit = staticmethod(cover)
     pixels = IMAGENET
 
     def __init__(self, architecture, classes, *, input_size=(513, 513)):

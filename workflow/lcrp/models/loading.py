@@ -63,6 +63,11 @@ def load_model(name, weights, *, classes=None, **options):
 
         source = Path(weights).name
         state, info = read_checkpoint(weights)
+        held = info.get("architecture")
+        if held not in (None, name):
+            raise InputError(
+                f"{source}: holds the weights of {held}, not {name}; load it as {held}"
+            )
         options = {**(info.get("options") or {}), **options}
         classes = (info.get("classes") or None) if classes is None else classes
     family = _family(name)

@@ -23,23 +23,22 @@ def stretch(image, size):
     return fitted, _geometry(image, size, size, (0, 0))
 
 
-def letterbox(image, size):
+def letterbox(image, size, whole=round):
     """Resize so that the image just fits, and pad evenly with grey.
 
-    OpenCV's area interpolation when it shrinks, bilinear when it grows; the resized sides
-    are truncated to whole pixels, an odd pixel of padding goes right and below.
+    OpenCV's area interpolation when it shrinks, bilinear when it grows. The resized sides
+    become whole pixels by `whole`; an odd pixel of padding goes right and below.
     """
     height, width = image.shape[:2]
     ratio = min(size[0] / height, size[1] / width)
-    resized = (max(1, int(height * ratio)), max(1, int(width * ratio)))
-    if ratio != 1:
-        interpolation = cv2.INTER_AREA if ratio < 1 else cv2.INTER_LINEAR
-        image_resized = cv2.resize(image, resized[::-1], interpolation=interpolation)
-    else:
-        image_resized = image
+    resized = (max(1, whole(height * ratio)), max(1, whole(width * ratio)))
     top, left = ((size[axis] - resized[axis]) // 2 for axis in (0, 1))
+    content = image
+    if resized != (height, width):
+        interpolation = cv2.INTER_AREA if ratio < 1 else cv2.INTER_LINEAR
+        content = cv2.resize(image, resized[::-1], interpolation=interpolation)
     fitted = np.full((*size, 3), GREY, dtype=np.uint8)
-    fitted[top : top + resized[0], left : left + resized[1]] = image_resized
+    fitted[top : top + resized[0], left : left + resized[1]] = content
     return fitted, _geometry(image, size, resized, (left, top))
 
 

@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lcrp.errors import InputError
 from lcrp.models import class_names
 from lcrp.models.preprocessing import PixelScale, stretch
 from lcrp.models.priors import PriorDetector
@@ -201,7 +200,8 @@ class SSD512(PriorDetector):
     default_classes = class_names.COCO_WITH_BACKGROUND
     default_layers = ("model.backbone.vgg.28",)
     example_layer = "model.backbone.vgg.28"
-    fit = stretch
+    only_size = (SIDE, SIDE)
+    fit = staticmethod(stretch)
     pixels = PixelScale(mean=(123.0, 117.0, 104.0))
 
     def __init__(self, architecture, classes, *, input_size=(SIDE, SIDE)):
@@ -220,9 +220,3 @@ class SSD512(PriorDetector):
     def class_count(cls, state):
         bias = state.get("model.box_head.predictor.cls_headers.0.bias")
         return None if bias is None else len(bias) // boxes_per_cell(RATIOS[0])
-
-    def _valid_size(self, size):
-        if tuple(size) != (SIDE, SIDE):
-            given = " x ".join(str(side) for side in size)
-            raise InputError(f"input_size: {given} does not suit ssd512; it takes 512 x 512")
-        return tuple(size)

@@ -36,7 +36,7 @@ class UNet(SegmentationModel):
     """UNet with an encoder of segmentation_models_pytorch or the narrow one."""
 
     default_classes = class_names.CITYSCAPES
-    fit = stretch
+    fit = staticmethod(stretch)
     pixels = IMAGENET
 
     def __init__(

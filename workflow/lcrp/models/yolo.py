@@ -1,11 +1,15 @@
 """What the YOLO models share: their input, and which of their boxes are kept."""
 
+from functools import partial
+
+from lcrp.errors import InputError
 from lcrp.models import class_names
 from lcrp.models.base import DetectionModel, Suppression
 from lcrp.models.boxes import ranked, suppress
 from lcrp.models.predictions import Detections
 from lcrp.models.preprocessing import UNIT, letterbox
 
+WHOLE = {"rounded": round, "truncated": int}
 STRIDES = (8, 16, 32)
 CANDIDATES = Suppression(confidence=0.25, iou=0.45, most=25)
 EVALUATION = Suppression(confidence=0.001, iou=0.6, most=300)
@@ -16,9 +20,17 @@ class YOLO(DetectionModel):
     """A detector whose boxes have an objectness and independent class scores."""
 
     default_classes = class_names.COCO
-    fit = letterbox
     pixels = UNIT
     side_multiple = 32
+
+    def __init__(self, architecture, network, classes, input_size, options, sides):
+        """sides: "rounded" or "truncated", how the letterbox makes resized sides whole."""
+        if sides not in WHOLE:
+            raise InputError(
+                f"sides: {sides!r} is no way to make them whole; give {' or '.join(WHOLE)}"
+            )
+        super().__init__(architecture, network, classes, input_size, {**options, "sides": sides})
+        self.fit = partial(letterbox, whole=WHOLE[sides])
 
     def _candidates(self, outputs, threshold):
         found = self._levels(outputs, threshold)

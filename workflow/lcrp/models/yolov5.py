@@ -173,11 +173,21 @@ class YOLOv5(YOLO):
     example_layer = "model.8.cv3.conv"
 
     def __init__(
-        self, architecture, classes, *, input_size=(640, 640), depth=None, width=None, anchors=None
+        self,
+        architecture,
+        classes,
+        *,
+        input_size=(640, 640),
+        depth=None,
+        width=None,
+        anchors=None,
+        sides="rounded",
     ):
         """A network without training.
 
         depth, width: multiples, for the architecture "yolov5" (default: those of size n).
+        sides: how the letterbox makes resized sides whole: "rounded", or "truncated" as in
+            the training code, which shows one row or column less of some images.
         anchors: (3, 3, 2) widths and heights in pixels for strides 8, 16, 32.
         """
         if architecture in SIZES and (depth, width) != (None, None):
@@ -201,7 +211,7 @@ class YOLOv5(YOLO):
             options.get("width", usual_width),
             ANCHORS if anchors is None else anchors,
         )
-        super().__init__(architecture, network, classes, input_size, options)
+        super().__init__(architecture, network, classes, input_size, options, sides)
 
     @classmethod
     def adapted(cls, state):

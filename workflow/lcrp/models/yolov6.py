@@ -251,10 +251,21 @@ class YOLOv6(YOLO):
     )
     example_layer = "backbone.ERBlock_5.0.rbr_dense.conv"
 
-    def __init__(self, architecture, classes, *, input_size=(640, 640), depth=None, width=None):
+    def __init__(
+        self,
+        architecture,
+        classes,
+        *,
+        input_size=(640, 640),
+        depth=None,
+        width=None,
+        sides="rounded",
+    ):
         """A network without training.
 
         depth, width: multiples, for the architecture "yolov6" (default: those of size s).
+        sides: how the letterbox makes resized sides whole: "rounded", or "truncated" as in
+            the training code, which shows one row or column less of some images.
         """
         if architecture in SIZES and (depth, width) != (None, None):
             raise InputError(
@@ -266,7 +277,7 @@ class YOLOv6(YOLO):
         width = usual_width if width is None else width
         options = {} if architecture in SIZES else {"depth": depth, "width": width}
         network = Network(len(classes), depth, width)
-        super().__init__(architecture, network, classes, input_size, options)
+        super().__init__(architecture, network, classes, input_size, options, sides)
 
     def canonised(self):
         """A copy of the network that is ready to trace, its stem as one 3x3 convolution."""
