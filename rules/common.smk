@@ -115,6 +115,18 @@ def weights(wildcards):
     return f"resources/{source}/{wildcards.experiment}/model.safetensors"
 
 
-def swaps(wildcards):
-    """The swapped contexts, where the scenes were drawn and contexts can be swapped."""
-    return rules.swap_contexts.output if experiment(wildcards).scenes else []
+def machine(wildcards, resources):
+    """Where something is computed, and in which portions.
+
+    Depends on `resources` for Snakemake's eyes only, which then does not compare it: it has no
+    part in the result.
+    """
+    analysis = experiment(wildcards).analysis
+    return {"device": analysis.device, "batch_size": analysis.batch_size}
+
+
+def swapped(name):
+    """An output of swap_contexts, where the scenes were drawn and contexts can be swapped."""
+    return lambda wildcards: (
+        rules.swap_contexts.output[name] if experiment(wildcards).scenes else []
+    )

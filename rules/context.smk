@@ -17,6 +17,13 @@ rule aggregate_context:
             category="Context",
             labels={"experiment": "{experiment}", "table": "classes"},
         ),
+        instances=report(
+            "results/{experiment}/context/instances.csv",
+            caption="../workflow/report/instances.rst",
+            category="Context",
+            labels={"experiment": "{experiment}", "table": "instances"},
+        ),
+        tables="results/{experiment}/context/context.zarr.zip",
     log:
         "logs/aggregate_context/{experiment}.log",
     benchmark:

@@ -39,6 +39,9 @@ rule render_explanation:
         mem_mb=4000,
     params:
         source=dataset_source,
+        machine=machine,
+        # Computed once per store, and kept between runs.
+        references="results/{experiment}/references",
     message:
         "Explaining {wildcards.label} in {wildcards.image} of {wildcards.experiment}"
     script:
@@ -62,8 +65,36 @@ rule render_explanations:
         mem_mb=4000,
     params:
         source=dataset_source,
+        machine=machine,
+        # Computed once per store, and kept between runs.
+        references="results/{experiment}/references",
         images=lambda wildcards: experiment(wildcards).explanations.images,
     message:
         "Drawing the explanations of {wildcards.experiment}"
     script:
         "../scripts/render_explanations.py"
+
+
+rule draw_atlas:
+    input:
+        store=rules.merge_shards.output.store,
+        weights=weights,
+    output:
+        atlas=directory("results/{experiment}/atlas"),
+    log:
+        "logs/draw_atlas/{experiment}.log",
+    benchmark:
+        "benchmarks/results/draw_atlas/{experiment}.tsv"
+    conda:
+        "../workflow/envs/lcrp.yaml"
+    resources:
+        mem_mb=4000,
+    params:
+        source=dataset_source,
+        machine=machine,
+        references="results/{experiment}/references",
+        layer=lambda wildcards: experiment(wildcards).explanations.layer,
+    message:
+        "Drawing the concepts of {wildcards.experiment}"
+    script:
+        "../scripts/draw_atlas.py"

@@ -22,12 +22,7 @@ rule analyse_shard:
         analysis=settings(
             "analysis", "images_per_shard", "top_k", "batch_size", "device"
         ),
-        # Depends on `resources` for Snakemake's eyes only, which then does not compare it: where
-        # and in which portions a shard is computed does not change what is in it.
-        machine=lambda wildcards, resources: {
-            key: experiment(wildcards).analysis.settings()[key]
-            for key in ("batch_size", "device")
-        },
+        machine=machine,
     message:
         "Analysing shard {wildcards.shard} of {wildcards.experiment}"
     script:

@@ -4,10 +4,15 @@
 rule build_report:
     input:
         store=rules.merge_shards.output.store,
-        quality=rules.measure_quality.output,
-        context=rules.aggregate_context.output,
+        quality=rules.measure_quality.output.quality,
+        quality_classes=rules.measure_quality.output.classes,
+        concepts=rules.aggregate_context.output.concepts,
+        classes=rules.aggregate_context.output.classes,
+        instances=rules.aggregate_context.output.instances,
         gallery=rules.render_explanations.output.gallery,
-        swaps=swaps,
+        atlas=rules.draw_atlas.output.atlas,
+        swaps=swapped("swaps"),
+        swap_examples=swapped("examples"),
     output:
         page="results/{experiment}/report/index.html",
         figures=report(
@@ -30,6 +35,7 @@ rule build_report:
     params:
         title=lambda wildcards: experiment(wildcards).title,
         report=settings("report"),
+        layer=lambda wildcards: experiment(wildcards).explanations.layer,
     message:
         "Building the report of {wildcards.experiment}"
     script:

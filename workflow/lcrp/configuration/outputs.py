@@ -11,9 +11,10 @@ from lcrp.configuration.entry import Count, Entry, Text
 class Explanations(Entry):
     """The figures, and which of them are made without being asked for."""
 
-    layer: Text = Field(
+    layer: Literal["default"] | Text | list[Text] = Field(
         "default",
-        description="Layer whose concepts are shown; the architecture's example layer by default.",
+        description="Layer (or several) whose concepts are shown; the architecture's example "
+        "layer by default.",
         examples=["model.8.cv3.conv"],
     )
     concepts: Count = Field(3, description="Concepts per figure.", examples=[3])

@@ -1,0 +1,16 @@
+"""Draw the reference images of the concepts that the report lists."""
+
+from tqdm import tqdm
+
+from composing import composer, shown_layers
+from job import job
+from lcrp.render import draw_atlas
+
+if __name__ == "__main__":
+    with job(snakemake), composer(snakemake) as composer:
+        draw_atlas(
+            composer.references,
+            snakemake.output.atlas,
+            layers=shown_layers(composer, snakemake.params.layer),
+            progress=lambda parts: tqdm(parts, desc="Drawing concepts", unit="part"),
+        )
