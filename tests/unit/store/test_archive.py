@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 import zarr
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lcrp.errors import InputError
@@ -22,6 +22,7 @@ def zarr_group(path):
     return zarr.open_group(zarr.storage.ZipStore(path, mode="r"), mode="r")
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(DTYPES),
     st.lists(st.integers(0, 7), min_size=1, max_size=3),

@@ -31,7 +31,9 @@ def write_all(folder, pieces):
     return paths
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(parts=partitions(), seed=st.integers(0, 3), rows=st.sampled_from([1, 4, 1024]))
 def test_any_split_gives_the_same_bytes(
     tmp_path_factory, make_records, split_records, parts, seed, rows

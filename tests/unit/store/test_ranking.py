@@ -1,7 +1,7 @@
 """The best rows of every channel, against sorting in plain Python."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -10,6 +10,7 @@ from lcrp.store.ranking import normalised, top_rows
 TIED = st.sampled_from([-1.0, 0.0, 0.5, 1.0, 2.0, np.nan])
 
 
+@settings(deadline=None)
 @given(
     arrays(np.float64, st.tuples(st.integers(0, 12), st.integers(0, 3)), elements=TIED),
     st.integers(1, 15),

@@ -1,7 +1,7 @@
 """Rounding to a stated relative error."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -10,6 +10,7 @@ from lcrp.store.rounding import MANTISSA_BITS, RELATIVE_ERROR, round_mantissa
 FLOATS = st.floats(width=32, allow_nan=True, allow_infinity=True)
 
 
+@settings(deadline=None)
 @given(arrays(np.float32, st.integers(0, 20), elements=FLOATS))
 def test_error_is_within_what_is_stated(values):
     rounded = round_mantissa(values)
@@ -23,6 +24,7 @@ def test_error_is_within_what_is_stated(values):
     np.testing.assert_array_equal(rounded[~normal], values[~normal])
 
 
+@settings(deadline=None)
 @given(arrays(np.float32, st.integers(0, 20), elements=FLOATS))
 def test_rounding_again_changes_nothing(values):
     once = round_mantissa(values)

@@ -141,6 +141,23 @@ class ConceptStore:
         wide = len(self._archive.metadata(key)["shape"]) == 2
         return self._archive.read(key, rows, concepts) if wide else self._archive.read(key, rows)
 
+    def holds(self, layer, name):
+        """Whether an array (`inside`, `landed`, ...) or ranking (`relmax`, ...) is there."""
+        return f"layers/{self._layer(layer)}/{name}" in self._archive
+
+    def best_rows(self, layer, class_index=None, concepts=slice(None), by="relevance"):
+        """Rows of the best samples of several concepts: (k, concepts) int32, -1 where none."""
+        group = self._ranking(layer, by, class_index)
+        if class_index is None:
+            return self._archive.read(f"{group}/index", slice(None), concepts)
+        wanted = self.class_index(class_index)
+        number = np.flatnonzero(self._archive.read(f"{group}/class") == wanted)
+        if not number.size:
+            channels = self._archive.attributes(f"layers/{layer}")["channels"]
+            return np.empty((0, len(range(channels)[concepts])), np.int32)
+        number = slice(number[0], number[0] + 1)
+        return self._archive.read(f"{group}/index", number, slice(None), concepts)[0]
+
     def normalised(self, layer, targets=None, concepts=slice(None)):
         """Relevance divided by the sum of absolute relevances of the layer, per target.
 

@@ -17,6 +17,8 @@ class LayerRecords:
     relevance (T, C) float32, summed over positions, not normalised.
     position (T, C) int32, flat index of the most relevant neuron.
     inside (T, C) float32, relevance that lands inside the object; NaN without annotation.
+    landed (T, C) float32, relevance that lands anywhere in the input, with which `inside` is to
+    be compared; not needed where that is `relevance` itself (no bias absorbs any).
     activation (B, C) float32, maximum over positions; NaN for an unreadable image.
     activation_position (B, C) int32, flat index of the most active neuron; -1 where unknown.
     shape: (height, width) of the feature map that the positions count in, None if unknown.
@@ -29,6 +31,7 @@ class LayerRecords:
     activation: np.ndarray | None = None
     activation_position: np.ndarray | None = None
     shape: tuple[int, int] | None = None
+    landed: np.ndarray | None = None
 
     def arrays(self):
         """The arrays that were recorded, by name."""

@@ -63,6 +63,13 @@ RECORDED = {
         True,
         "relevance that lands inside the annotated object; NaN without annotation",
     ),
+    "landed": Recorded(
+        "target",
+        np.dtype("float32"),
+        np.nan,
+        True,
+        "relevance that lands anywhere in the input (less than relevance where biases absorb it)",
+    ),
     "activation": Recorded(
         "image", np.dtype("float32"), np.nan, True, "activation, maximum over positions"
     ),
@@ -102,6 +109,7 @@ TARGET_COLUMNS = {
     "box_y2": "lower edge of the box, input pixels",
     "relevance_sum": "relevance of the whole input",
     "thing": "id of the matched annotation, empty without",
+    "object_share": "share of the input that the annotated object covers (optional)",
 }
 
 TYPES = {
@@ -126,6 +134,7 @@ TYPES = {
         "box_x2": "float64",
         "box_y2": "float64",
         "relevance_sum": "float64",
+        "object_share": "float64",
         "thing": "str",
     },
 }

@@ -1,0 +1,309 @@
+"""From a concept store to the context tables, layer by layer, in bounded memory."""
+
+from dataclasses import asdict
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+
+import numpy as np
+import pandas as pd
+
+from lcrp.context.bootstrap import ImageBootstrap
+from lcrp.context.columns import (
+    COLUMNS,
+    FEW,
+    KINDS,
+    NO_RELEVANCE,
+    NO_TARGET,
+    NONE,
+    NOT_FINITE,
+    NOTES,
+    UNANNOTATED,
+    WHOLE,
+)
+from lcrp.context.scores import ClassRows, Settings, score_layer
+from lcrp.errors import InputError
+from lcrp.store.archive import ArchiveWriter
+
+# An object that covers more of the input leaves no background that a score could speak of.
+LARGEST_OBJECT = 0.999
+
+
+def choose_layers(store, wanted="all"):
+    """Layers of a store by name or pattern (`model.8.*`), in the order of the network.
+
+    Raises InputError for a name that matches none.
+    """
+    if wanted in ("all", "default", None):
+        return list(store.layers)
+    wanted = [wanted] if isinstance(wanted, str) else list(wanted)
+    for name in wanted:
+        if name not in store.layers and not any(fnmatchcase(have, name) for have in store.layers):
+            near = get_close_matches(name, store.layers, n=3, cutoff=0.4) or store.layers[:5]
+            raise InputError(
+                f"context layers: {store.path} has no layer {name!r}; nearest: {', '.join(near)}"
+            )
+    return [have for have in store.layers if any(fnmatchcase(have, name) for name in wanted)]
+
+
+def target_notes(store, layers):
+    """Why a target has no context score: (T,) indices into columns.NOTES, 0 where it has one."""
+    targets = store.targets
+    notes = np.full(len(targets), NONE, np.int8)
+    annotated = np.zeros(len(targets), bool)
+    for layer in layers:
+        finite = np.isfinite(store.read(layer, "absolute_sum"))
+        notes[~finite] = NOT_FINITE
+        inside = store.read(layer, "inside", concepts=slice(0, 1))
+        annotated |= np.isfinite(inside[:, 0])
+    if "object_share" in targets:
+        notes[targets["object_share"].to_numpy() >= LARGEST_OBJECT] = WHOLE
+    notes[~annotated & (notes != NOT_FINITE)] = UNANNOTATED
+    return notes
+
+
+def class_rows(store, notes, minimum_targets):
+    """One ClassRows per class of the store, with or without targets."""
+    of_class = store.targets["class"].to_numpy()
+    images = store.targets["image"].to_numpy()
+    classes = []
+    for index in range(len(store.classes)):
+        rows = np.flatnonzero(of_class == index)
+        scored = rows[notes[rows] == NONE]
+        starts = np.flatnonzero(np.diff(images[scored], prepend=-1))
+        note = NONE
+        if not rows.size:
+            note = NO_TARGET
+        elif not scored.size:
+            note = int(np.bincount(notes[rows]).argmax())
+        elif scored.size < minimum_targets:
+            note = FEW
+        classes.append(ClassRows(index, rows, scored, starts, note))
+    return classes
+
+
+def aggregate(store, destination, layers="all", **settings):
+    """Aggregate the context tables of a store into one Zarr file, for programs.
+
+    store: merged ConceptStore with `inside` recorded; destination: the file to make, by custom
+    `context.zarr.zip`; layers: names or patterns, default all; settings: fields of
+    scores.Settings. Read it with `open_tables`. Layer by layer and a chunk of concepts at a
+    time: memory does not grow with the number of layers or concepts.
+
+    Raises InputError when a layer is unknown or has no relevance inside objects.
+    """
+    settings = Settings(**settings)
+    layers = choose_layers(store, layers)
+    for layer in layers:
+        for name in ("relevance", "inside"):
+            store.read(layer, name, slice(0, 0))
+    notes = target_notes(store, layers)
+    classes = class_rows(store, notes, settings.minimum_targets)
+    present = [rows for rows in classes if rows.rows.size]
+    bootstrap = ImageBootstrap(
+        {rows.index: rows.images for rows in present}, settings.draws, settings.seed
+    )
+    rows = len(store.targets)
+    together = _Together(np.zeros(rows), np.zeros(rows), np.zeros(rows, bool))
+    best = _Leading(rows)
+    class_tables = []
+    with ArchiveWriter(destination) as archive:
+        archive.group("", _attributes(store, layers, settings))
+        for number, layer in enumerate(layers):
+            scores = score_layer(store, layer, present, settings, bootstrap)
+            _write_layer(archive, layer, scores, present)
+            together.add(scores)
+            best.update(scores, number)
+            own = _Together(scores.total, scores.inside, scores.signed)
+            table = _class_table(store, classes, own, settings, bootstrap)
+            table["layer"] = layer
+            table["leading_concepts"] = _leading_names(scores, present, classes, settings.leading)
+            class_tables.append(table)
+        table = _class_table(store, classes, together, settings, bootstrap)
+        table["layer"] = "all"
+        table["leading_concepts"] = ""
+        class_tables = [table, *class_tables]
+        table = pd.concat(class_tables, ignore_index=True)
+        order = pd.Categorical(table["class"], list(dict.fromkeys(store.classes)), ordered=True)
+        table = table.iloc[np.argsort(order.codes, kind="stable")]
+        _write_columns(archive, "classes", table, "row")
+        instances = _instance_table(store, notes, together, best, layers)
+        _write_columns(archive, "instances", instances, "target")
+
+
+class _Together:
+    """Positive relevance of several layers, per target, and the part inside the object."""
+
+    def __init__(self, total, inside, signed):
+        self.total, self.inside, self.signed = total, inside, signed
+
+    def add(self, scores):
+        self.total += scores.total
+        self.inside += scores.inside
+        self.signed |= scores.signed
+
+    def score(self):
+        with np.errstate(invalid="ignore"):
+            score = 1 - self.inside / self.total
+        return np.where(self.signed, score, np.clip(score, 0, 1))
+
+
+class _Leading:
+    """Per target the concept, of all layers, with most normalised relevance outside."""
+
+    def __init__(self, targets):
+        self.share = np.full(targets, -np.inf, np.float32)
+        self.layer = np.full(targets, -1)
+        self.concept = np.full(targets, -1)
+
+    def update(self, scores, number):
+        better = scores.leading_share > self.share
+        self.share[better] = scores.leading_share[better]
+        self.layer[better] = number
+        self.concept[better] = scores.leading_concept[better]
+
+
+def _attributes(store, layers, settings):
+    return {
+        "kind": "context",
+        "classes": list(store.classes),
+        "layers": layers,
+        "settings": asdict(settings),
+        "notes": list(NOTES),
+        "score_compares_inside_with": (
+            "landed" if layers and store.holds(layers[0], "landed") else "relevance"
+        ),
+    }
+
+
+_ARRAYS = {
+    "relevance": "mean relevance",
+    "share": COLUMNS["concepts"]["share"],
+    "context_score": COLUMNS["concepts"]["context_score"],
+    "context_low": COLUMNS["concepts"]["context_low"],
+    "context_high": COLUMNS["concepts"]["context_high"],
+    "context_score_relmax": COLUMNS["concepts"]["context_score_relmax"],
+    "relmax_targets": COLUMNS["concepts"]["relmax_targets"],
+    "exact": "whether the score is exact; else it is the signed share",
+    "note": "why a value is empty: index into the attribute notes",
+    "outside": "share of the class's outside relevance in the layer",
+}
+
+
+def _write_layer(archive, layer, scores, present):
+    group = f"layers/{layer}"
+    archive.group(group)
+    archive.array(f"{group}/class", np.array([c.index for c in present], np.int32), ("class",))
+    for name, meaning in _ARRAYS.items():
+        values = getattr(scores, name)
+        fill = np.nan if values.dtype.kind == "f" else 0
+        archive.array(
+            f"{group}/{name}",
+            values,
+            ("class", "channel"),
+            (1, values.shape[1]),
+            fill,
+            {"description": meaning},
+        )
+    own = _Together(scores.total, scores.inside, scores.signed)
+    archive.array(
+        f"{group}/context_share",
+        own.score().astype(np.float32),
+        ("target",),
+        fill=np.nan,
+        attributes={"description": "share of the target's relevance that lies outside the object"},
+    )
+
+
+def _class_table(store, classes, sums, settings, bootstrap):
+    rows = []
+    for chosen in classes:
+        row = {
+            "class": store.classes[chosen.index],
+            "targets": len(chosen.rows),
+            "scored": len(chosen.scored),
+            "images": chosen.images,
+            "context_score": np.nan,
+            "context_low": np.nan,
+            "context_high": np.nan,
+            "kind": "",
+            "note": _explain(chosen, settings),
+        }
+        rows.append(row)
+        if chosen.note != NONE:
+            continue
+        inside, total = chosen.per_image(sums.inside), chosen.per_image(sums.total)
+        if not total.sum() > 0:
+            row["note"] = NOTES[NO_RELEVANCE]
+            continue
+        exact = not sums.signed[chosen.scored].any()
+        low, high = bootstrap.interval(
+            chosen.index, inside[:, None], total[:, None], settings.confidence
+        )
+        ends = np.array([1 - inside.sum() / total.sum(), low[0], high[0]])
+        ends = np.clip(ends, 0, 1) if exact else ends
+        row["context_score"], row["context_low"], row["context_high"] = ends
+        row["kind"] = KINDS[0 if exact else 1]
+    return pd.DataFrame(rows)
+
+
+def _explain(chosen, settings):
+    if chosen.note == FEW:
+        return f"{len(chosen.scored)} scored targets, the minimum is {settings.minimum_targets}"
+    return NOTES[chosen.note]
+
+
+def _leading_names(scores, present, classes, number):
+    """Per class the concepts with most relevance outside: `277 (0.12), 212 (0.08)`."""
+    names = dict.fromkeys((c.index for c in classes), "")
+    for row, chosen in enumerate(present):
+        outside = np.nan_to_num(scores.outside[row])
+        best = [c for c in np.argsort(-outside, kind="stable")[:number] if outside[c] > 0]
+        names[chosen.index] = ", ".join(f"{c} ({outside[c]:.3f})" for c in best)
+    return list(names.values())
+
+
+def _instance_table(store, notes, together, best, layers):
+    targets = store.targets
+    count = len(targets)
+    scored = notes == NONE
+    share = np.where(scored, together.score(), np.nan)
+    notes = np.where(scored & np.isnan(share), NO_RELEVANCE, notes)
+    found = scored & (best.layer >= 0)
+    kinds = np.where(together.signed, KINDS[1], KINDS[0])
+
+    def column(name, empty):
+        return targets[name].to_numpy() if name in targets else np.full(count, empty)
+
+    image = targets["image"].to_numpy()
+    names = np.array([*store.classes, ""], object)
+    return pd.DataFrame(
+        {
+            "target": np.arange(count),
+            "image": store.images["id"].to_numpy(object)[image],
+            "class": names[targets["class"].to_numpy()],
+            "instance": column("instance", 0),
+            "score": column("score", np.nan),
+            "iou": column("iou", np.nan),
+            "thing": column("thing", ""),
+            "context_share": share,
+            "leading_layer": np.where(found, np.array([*layers, ""], object)[best.layer], ""),
+            "leading_concept": np.where(found, best.concept, -1),
+            "leading_share": np.where(found, best.share, np.nan),
+            "kind": np.where(np.isnan(share), "", kinds),
+            "note": np.array(NOTES, object)[notes],
+        }
+    )
+
+
+def _write_columns(archive, name, table, dimension):
+    archive.group(name)
+    for column in COLUMNS[name]:
+        values = table[column].to_numpy()
+        if values.dtype.kind not in "iufb":
+            values = values.astype(object)
+        archive.array(
+            f"{name}/{column}",
+            values,
+            (dimension,),
+            attributes={"description": COLUMNS[name][column]},
+        )

@@ -1,0 +1,80 @@
+"""The columns of the context tables, in order, each with its meaning."""
+
+_SCORE = {
+    "context_score": (
+        "share of the relevance that lies outside the object, over all scored targets, weighted "
+        "by relevance; empty where undefined (see note)"
+    ),
+    "context_low": "lower end of its confidence interval (bootstrap over images)",
+    "context_high": "upper end of its confidence interval",
+}
+_KIND = {
+    "kind": (
+        "exact: no relevance is negative, so that the score is the share of positive relevance "
+        "outside the object; signed share: some is, and the score is the signed share"
+    ),
+    "note": "why a value is empty",
+}
+
+COLUMNS = {
+    "concepts": {
+        "class": "name of the explained class",
+        "layer": "name of the layer",
+        "concept": "channel of the layer",
+        "rank": "place of the concept among those of layer and class, by share; from 1",
+        "targets": "number of targets of the class",
+        "scored": "number of them whose object is annotated and leaves some background",
+        "images": "number of images that the scored targets are in",
+        "relevance": "mean relevance of the concept",
+        "share": "mean normalised relevance: relevance over the layer's absolute sum, per target",
+        **_SCORE,
+        "context_score_relmax": (
+            "mean context score of the best targets by normalised relevance, each weighing the "
+            "same, as in the paper"
+        ),
+        "relmax_targets": "number of targets in that mean",
+        **_KIND,
+        "references": "rows, in the store, of the class's best targets, separated by spaces",
+        "reference_images": "ids of their images, separated by semicolons",
+    },
+    "classes": {
+        "class": "name of the explained class",
+        "layer": "name of the layer, or all: the relevance of all layers of this table together",
+        "targets": "number of targets of the class",
+        "scored": "number of them whose object is annotated and leaves some background",
+        "images": "number of images that the scored targets are in",
+        **_SCORE,
+        **_KIND,
+        "leading_concepts": (
+            "concepts with most relevance outside the object, each with its share of the class's "
+            "outside relevance in the layer; empty in the row all"
+        ),
+    },
+    "instances": {
+        "target": "row of the target in the store",
+        "image": "id of the image",
+        "class": "name of the explained class",
+        "instance": "number of the instance within image and class",
+        "score": "class score of the prediction",
+        "iou": "intersection over union of prediction and annotation",
+        "thing": "id of the annotated object",
+        "context_share": "share of the relevance of all layers that lies outside the object",
+        "leading_layer": "layer of the concept with most normalised relevance outside the object",
+        "leading_concept": "that concept",
+        "leading_share": "its normalised relevance outside the object",
+        **_KIND,
+    },
+}
+
+# Notes are kept as numbers in arrays.
+NOTES = (
+    "",
+    "fewer targets than the minimum",
+    "no annotated object",
+    "the object covers the whole image",
+    "no positive relevance",
+    "no target",
+    "relevance is not finite",
+)
+(NONE, FEW, UNANNOTATED, WHOLE, NO_RELEVANCE, NO_TARGET, NOT_FINITE) = range(len(NOTES))
+KINDS = ("exact", "signed share")

@@ -1,0 +1,211 @@
+"""Context scores of all concepts of a layer, for all classes at once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lcrp.context.bootstrap import ImageBootstrap
+from lcrp.context.columns import FEW, NO_RELEVANCE, NONE
+
+# Stored numbers are rounded: a share may exceed its bounds by that much and still be exact.
+TOLERANCE = 2.0**-9
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the tables are made.
+
+    minimum_targets: classes with fewer scored targets get no score. relmax_targets: how many of
+    the best targets the paper's average takes. draws, confidence, seed: of the bootstrap.
+    leading: number of leading concepts and of references that are named.
+    """
+
+    minimum_targets: int = 5
+    relmax_targets: int = 15
+    draws: int = 1000
+    confidence: float = 0.95
+    seed: int = 0
+    leading: int = 5
+
+
+@dataclass
+class ClassRows:
+    """The targets of one class: all rows, those with a score, and which image these are of."""
+
+    index: int
+    rows: np.ndarray
+    scored: np.ndarray
+    starts: np.ndarray
+    note: int
+
+    @property
+    def images(self):
+        """Number of images of the scored targets."""
+        return len(self.starts)
+
+    def per_image(self, values):
+        """Sums per image: (targets of the store, ...) to (images, ...)."""
+        if not self.images:
+            return values[:0]
+        return np.add.reduceat(values[self.scored], self.starts, axis=0)
+
+
+@dataclass
+class LayerScores:
+    """Of one layer with C concepts, for K classes and T targets.
+
+    relevance, share, context_score, context_low, context_high, context_score_relmax: (K, C)
+    float32; relmax_targets (K, C) int32; exact (K, C) bool; note (K, C) int8, see columns.NOTES;
+    outside (K, C) float32: share of the class's outside relevance in the layer.
+    total, inside: (T,) float64, positive relevance of all concepts, and the part inside.
+    leading_share (T,) float32, leading_concept (T,) int32: the concept with most normalised
+    relevance outside the object. signed (T,) bool: whether some relevance is negative.
+    """
+
+    relevance: np.ndarray
+    share: np.ndarray
+    context_score: np.ndarray
+    context_low: np.ndarray
+    context_high: np.ndarray
+    context_score_relmax: np.ndarray
+    relmax_targets: np.ndarray
+    exact: np.ndarray
+    note: np.ndarray
+    outside: np.ndarray
+    total: np.ndarray
+    inside: np.ndarray
+    leading_share: np.ndarray
+    leading_concept: np.ndarray
+    signed: np.ndarray
+
+
+def _empty_scores(classes, channels, targets):
+    floats = ("relevance", "share", "context_score", "context_low", "context_high")
+    floats = (*floats, "context_score_relmax", "outside")
+    return LayerScores(
+        **{name: np.full((classes, channels), np.nan, np.float32) for name in floats},
+        relmax_targets=np.zeros((classes, channels), np.int32),
+        exact=np.ones((classes, channels), bool),
+        note=np.full((classes, channels), NONE, np.int8),
+        total=np.zeros(targets),
+        inside=np.zeros(targets),
+        leading_share=np.full(targets, -np.inf, np.float32),
+        leading_concept=np.full(targets, -1, np.int32),
+        signed=np.zeros(targets, bool),
+    )
+
+
+def _clean(values):
+    return np.where(np.isfinite(values), values, 0.0)
+
+
+def score_layer(store, layer, classes, settings, bootstrap=None):
+    """Context scores of all concepts of a layer.
+
+    store: ConceptStore with `inside` recorded; classes: list of ClassRows. The concepts are read
+    and scored a chunk at a time. Returns LayerScores.
+
+    The relevance that the object is compared with is `landed` (the concept's relevance that
+    reaches the input at all) where that was recorded, else `relevance`.
+    """
+    bootstrap = bootstrap or ImageBootstrap(
+        {c.index: c.images for c in classes}, settings.draws, settings.seed
+    )
+    opened = store.layer(layer)
+    scores = _empty_scores(len(classes), opened.channels, len(store.targets))
+    sums = store.read(layer, "absolute_sum")
+    width = opened.relevance.chunks[1]
+    for start in range(0, opened.channels, width):
+        part = slice(start, min(start + width, opened.channels))
+        relevance = store.read(layer, "relevance", concepts=part).astype(np.float64)
+        inside = store.read(layer, "inside", concepts=part).astype(np.float64)
+        whole = relevance
+        if store.holds(layer, "landed"):
+            whole = store.read(layer, "landed", concepts=part).astype(np.float64)
+        block = _Block(relevance, whole, inside, sums)
+        block.add_to_targets(scores, start)
+        for number, rows in enumerate(classes):
+            best = store.best_rows(layer, rows.index, part)
+            block.score_class(scores, number, rows, part, best, settings, bootstrap)
+    for number, rows in enumerate(classes):
+        total = np.nansum(scores.outside[number])
+        if rows.images and total > 0:
+            scores.outside[number] /= total
+    return scores
+
+
+class _Block:
+    """Some concepts of a layer, for all targets."""
+
+    def __init__(self, relevance, whole, inside, sums):
+        known = np.isfinite(relevance) & np.isfinite(whole) & np.isfinite(inside)
+        slack = TOLERANCE * np.abs(whole)
+        self.outlying = known & (
+            (relevance < 0) | (whole < 0) | (inside < -slack) | (inside > whole + slack)
+        )
+        self.counted = known & (whole > 0)
+        self.total = np.where(self.counted, whole, 0.0)
+        self.inside = np.where(self.counted, inside, 0.0)
+        self.relevance = relevance
+        self.share = relevance / np.where(sums == 0, 1.0, sums)[:, None]
+
+    def add_to_targets(self, scores, start):
+        scores.total += self.total.sum(axis=1)
+        scores.inside += self.inside.sum(axis=1)
+        scores.signed |= self.outlying.any(axis=1)
+        if not self.total.size:
+            return
+        ratio = np.divide(
+            self.total - self.inside,
+            self.total,
+            out=np.zeros_like(self.total),
+            where=self.counted,
+        )
+        outside = np.where(self.counted, ratio * np.abs(_clean(self.share)), -np.inf)
+        leading = outside.argmax(axis=1)
+        value = np.take_along_axis(outside, leading[:, None], 1)[:, 0]
+        better = value > scores.leading_share
+        scores.leading_share[better] = value[better]
+        scores.leading_concept[better] = leading[better] + start
+
+    def score_class(self, scores, number, rows, part, best, settings, bootstrap):
+        place = (number, part)
+        finite = rows.rows[np.isfinite(self.share[rows.rows]).all(axis=1)]
+        if finite.size:
+            scores.relevance[place] = self.relevance[finite].mean(axis=0)
+            scores.share[place] = self.share[finite].mean(axis=0)
+        scores.note[place] = rows.note
+        if rows.note not in (NONE, FEW) or not rows.images:
+            return
+        scores.exact[place] = ~self.outlying[rows.scored].any(axis=0)
+        inside, total = rows.per_image(self.inside), rows.per_image(self.total)
+        scores.outside[place] = np.maximum(total.sum(axis=0) - inside.sum(axis=0), 0)
+        if rows.note == FEW:
+            return
+        with np.errstate(invalid="ignore"):
+            score = 1 - inside.sum(axis=0) / total.sum(axis=0)
+        low, high = bootstrap.interval(rows.index, inside, total, settings.confidence)
+        exact = scores.exact[place]
+        for name, values in (
+            ("context_score", score),
+            ("context_low", low),
+            ("context_high", high),
+        ):
+            getattr(scores, name)[place] = np.where(exact, np.clip(values, 0, 1), values)
+        scores.note[place] = np.where(np.isnan(score), NO_RELEVANCE, NONE)
+        mean, count = self._over_best(rows, best, settings.relmax_targets)
+        scores.context_score_relmax[place] = np.where(exact, np.clip(mean, 0, 1), mean)
+        scores.relmax_targets[place] = count
+
+    def _over_best(self, rows, best, targets):
+        """Mean of the scores of the best targets that have one, and how many these are."""
+        usable = np.zeros(len(self.total), bool)
+        usable[rows.scored] = True
+        column = np.broadcast_to(np.arange(best.shape[1]), best.shape)
+        there = (best >= 0) & usable[best] & self.counted[best, column]
+        there &= np.cumsum(there, axis=0) <= targets
+        total = np.where(there, self.total[best, column], 1.0)
+        score = np.where(there, 1 - self.inside[best, column] / total, 0.0)
+        count = there.sum(axis=0)
+        with np.errstate(invalid="ignore"):
+            return score.sum(axis=0) / count, count
