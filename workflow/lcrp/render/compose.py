@@ -33,11 +33,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which prediction of an image is meant: the n-th best of a class, or an instance."""
+    """Which prediction of an image is meant: the n-th of a class, or of all (class_index None).
 
-    class_index: int | None = None
+    rank counts from 1.
+    """
+
+    class_index: int | None
     rank: int = 1
-    instance: int | None = None
 
 
 class Composer:
@@ -59,32 +61,33 @@ class Composer:
         """One explanation.
 
         image: id in the dataset, or path of a picture outside it. target: a class by name (also
-        as it stands in file names) or index, `<class>-<n>` for its n-th best box, or
-        `instance-<n>`. Raises InputError where one of these, a layer or a concept does not exist
-        (naming what does), where the image cannot be read, and where it holds no such prediction.
+        as it stands in file names) or index, `<class>-<n>` for its n-th box or region, or
+        `instance-<n>` for the n-th of the image, counted from 1 and the best first.
+
+        Raises InputError where one of these, a layer or a concept does not exist (naming what
+        does), where the image cannot be read, and where it holds no such prediction.
         """
         layers = self._checked_layers(settings)
         sample, image_id, picture = self._picture(image)
         images, geometry = self.model.preprocess(picture)
-        prediction = self.explainer.predict(images[None])
         wanted = parse_target(target, self.model.classes)
-        targets = self._targets(prediction, wanted, image_id, settings)
-        class_index = int(targets.class_index[0])
+        active = settings.by == "activation"
+        prediction = self.explainer.predict(images[None], activations=layers if active else ())
+        targets, single = self._targets(prediction, wanted, image_id, settings)
+        class_index = targets[0].class_index
 
-        result = self.explainer.explain(targets, layers=layers, heatmaps=True, activations=True)
+        result = self.explainer.explain(targets, layers, heatmaps=True, activations=active)
         scene = _Scene.of(sample, self.model.task, class_index)
         predicted = self._predictions(prediction, targets, geometry)
         explained = next(marked for marked in predicted if marked.explained)
-        if wanted.instance is not None or wanted.rank > 1:
+        if single:
             scene.keep_only(explained)
         inside, object_from = scene.object_mask(geometry, explained)
 
         heatmap = as_arrays(result.heatmaps)[0]
         parts = []
         for layer in layers:
-            parts += self._concepts(
-                result, targets[0], layer, settings, class_index, geometry, inside, scene
-            )
+            parts += self._concepts(result, targets[0], layer, settings, geometry, inside, scene)
         return Explanation(
             image_id=image_id,
             target=str(target),
@@ -95,7 +98,7 @@ class Composer:
             predictions=predicted,
             truth=scene.marked,
             concepts=parts,
-            score=_number(targets.score[0]),
+            score=_number(targets[0].score),
             outside=outside_share(heatmap, inside),
             object_from=object_from,
             model=self.model.architecture,
@@ -130,43 +133,35 @@ class Composer:
         raise InputError(f"image {image}: neither in the dataset nor a file; {hint}")
 
     def _targets(self, prediction, wanted: Wanted, image_id, settings):
-        """The one wanted target, or InputError that says what is predicted instead."""
-        name = "" if wanted.class_index is None else self.model.classes[wanted.class_index]
-        if wanted.instance is not None:
-            found = prediction.targets(mode="instance", threshold=settings.threshold)
-            for number in range(len(found)):
-                if int(found.instance[number]) == wanted.instance:
-                    return found[number : number + 1]
-            raise InputError(
-                f"image {image_id}: no instance {wanted.instance}; it has "
-                f"{_listed(found, lambda n: f'{found.instance[n]} ({found.class_name[n]})')}"
-            )
-        found = prediction.targets(
-            classes=[wanted.class_index],
-            mode="class",
-            threshold=settings.threshold,
-            rank=wanted.rank,
-        )
-        if len(found):
-            return found[:1]
-        if wanted.rank > 1:
-            raise InputError(
-                f"image {image_id}: {name} has no prediction number {wanted.rank}; "
-                f"ask for a smaller number"
-            )
-        others = prediction.targets(mode="class", threshold=settings.threshold)
-        raise InputError(
-            f"image {image_id}: {name} is not predicted; predicted are "
-            f"{_listed(others, lambda n: str(others.class_name[n]))}"
-        )
+        """The wanted target as Targets of one, and whether it is a single object of its class.
+
+        Raises InputError that says what is predicted instead.
+        """
+        by_instance = self.store.attrs.get("target_mode") == "instance"
+        threshold = settings.threshold
+        classes = None if wanted.class_index is None else [wanted.class_index]
+        region = self.model.task == "segmentation" and wanted.rank > 1
+        if by_instance or classes is None or region:
+            found = prediction.targets(classes, mode="instance", threshold=threshold)
+            place, single = wanted.rank - 1, True
+        else:
+            found = prediction.targets(classes, threshold=threshold, rank=wanted.rank)
+            place, single = 0, wanted.rank > 1
+        if place < len(found):
+            return found[place : place + 1], single
+        there = prediction.targets(mode="instance", threshold=threshold)
+        counts = Counter(target.class_name for target in there)
+        listed = ", ".join(f"{name} ({count})" for name, count in counts.items()) or "nothing"
+        name = "instance" if classes is None else self.model.classes[wanted.class_index]
+        number = f" number {wanted.rank}" if wanted.rank > 1 or classes is None else ""
+        raise InputError(f"image {image_id}: no {name}{number} is predicted; predicted: {listed}")
 
     def _predictions(self, prediction, targets, geometry):
-        name = str(self.model.classes[int(targets.class_index[0])])
-        score = _number(targets.score[0])
+        name, score = targets[0].class_name, _number(targets[0].score)
         if self.model.task == "segmentation":
             mask = geometry.map_to_original(as_arrays(targets.mask(0))) > 0.5
             return [Marked(name, mask=mask, score=score, explained=True)]
-        box = as_arrays(targets.box)[0]
+        box = np.asarray(targets[0].box)
         decoded = prediction.decoded[0]
         boxes = as_arrays(decoded.boxes)
         same = np.abs(boxes - box).max(axis=1, initial=0) < 0.01
@@ -184,22 +179,23 @@ class Composer:
         shown = geometry.boxes_to_original(box[None])[0]
         return [*marked, Marked(name, _tuple(shown), score=score, explained=True)]
 
-    def _concepts(self, result, target, layer, settings, class_index, geometry, inside, scene):
+    def _concepts(self, result, target, layer, settings, geometry, inside, scene):
         relevance = as_arrays(result.relevance[layer])[0]
         total = np.abs(relevance).sum()
         normalised = relevance / total if total > 0 else np.zeros_like(relevance)
-        activation = as_arrays(result.activation[layer])[0]
+        active = settings.by == "activation"
+        activation = as_arrays(result.activation[layer])[0] if active else None
         concepts = chosen_concepts(normalised, settings.concepts, layer)
         heatmaps = as_arrays(self.explainer.conditional(target, layer, concepts))
         references = self.references.of(
-            layer, concepts, class_index, settings.references, settings.by
+            layer, concepts, target.class_index, settings.references, settings.by
         )
         return [
             ConceptPart(
                 layer=layer,
                 concept=concept,
                 relevance=float(normalised[concept]),
-                activation=float(activation[concept]) if settings.by == "activation" else None,
+                activation=float(activation[concept]) if active else None,
                 heatmap=geometry.map_to_original(heatmap),
                 outside=outside_share(heatmap, inside),
                 lies_on=scene.lies_on(heatmap, geometry),
@@ -296,8 +292,8 @@ def parse_target(text, classes) -> Wanted:
     for form in (text, text.lower()):
         if form in by_name:
             return Wanted(by_name[form])
-    if match := re.fullmatch(r"instance-(\d+)", text):
-        return Wanted(instance=int(match[1]))
+    if match := re.fullmatch(r"instance-([1-9]\d*)", text):
+        return Wanted(None, rank=int(match[1]))
     if match := re.fullmatch(r"(.+)-([1-9]\d*)", text):
         stem = match[1]
         index = by_name.get(stem, by_name.get(stem.lower()))
@@ -357,11 +353,6 @@ def _overlap(explained: Marked, thing):
     shared = max(width, 0) * max(height, 0)
     areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
     return shared / max(sum(areas) - shared, 1e-9)
-
-
-def _listed(targets, describe):
-    counts = Counter(describe(number) for number in range(len(targets)))
-    return ", ".join(counts) if counts else "none"
 
 
 def _number(value):

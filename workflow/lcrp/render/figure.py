@@ -66,15 +66,13 @@ def figure_bytes(explanation: Explanation, kind: str = "png", width: int = 1600)
     """The figure as bytes of a PNG (`width` pixels wide), PDF or SVG file."""
     if not 200 <= width <= 20000:
         raise InputError(f"width: {width} pixels; use 200 to 20000")
+    figure, panels = _drawn(explanation)
+    summary = explanation.summary() | {"panels": panels}
     metadata = {
-        "png": {
-            "Software": None,
-            SUMMARY_KEY: json.dumps(explanation.summary(), separators=(",", ":")),
-        },
+        "png": {"Software": None, SUMMARY_KEY: json.dumps(summary, separators=(",", ":"))},
         "pdf": {"Creator": "lcrp", "Producer": None, "CreationDate": None},
         "svg": {"Creator": "lcrp", "Date": None},
     }[kind]
-    figure = draw_figure(explanation)
     buffer = io.BytesIO()
     with matplotlib.rc_context(_STYLE):
         figure.savefig(buffer, format=kind, dpi=width / WIDTH, metadata=metadata)
@@ -82,7 +80,11 @@ def figure_bytes(explanation: Explanation, kind: str = "png", width: int = 1600)
 
 
 def read_summary(path) -> dict:
-    """What a PNG of `save_figure` says about itself: `Explanation.summary()`."""
+    """What a PNG of `save_figure` says about itself.
+
+    `Explanation.summary()`, and under "panels" where the input and the heatmap are drawn: left,
+    top, width and height as shares of the figure's.
+    """
     from PIL import Image
 
     with Image.open(path) as image:
@@ -94,6 +96,11 @@ def read_summary(path) -> dict:
 
 def draw_figure(explanation: Explanation) -> Figure:
     """The figure as a matplotlib Figure, 16 inches wide and as high as its content asks."""
+    return _drawn(explanation)[0]
+
+
+def _drawn(explanation):
+    """The figure, and where its main panels are."""
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(WIDTH, 10))
         FigureCanvasAgg(figure)
@@ -101,8 +108,8 @@ def draw_figure(explanation: Explanation) -> Figure:
         top = _title(page, explanation)
         left = _left_column(page, explanation, top)
         right = _right_block(page, explanation, top, left)
-        page.finish(max(left, right) + MARGIN * 0.6)
-    return figure
+        panels = page.finish(max(left, right) + MARGIN * 0.6)
+    return figure, panels
 
 
 class _Page:
@@ -111,8 +118,11 @@ class _Page:
     def __init__(self, figure):
         self.figure = figure
         self.items = []
+        self.panels = {}
 
-    def axes(self, x, y, width, height):
+    def axes(self, x, y, width, height, panel=None):
+        if panel is not None:
+            self.panels[panel] = (x, y, width, height)
         axes = self.figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
         self.items.append((axes, x, y, width, height))
@@ -129,6 +139,10 @@ class _Page:
                 item.set_position((x / WIDTH, 1 - y / height))
             else:
                 item.set_position((x / WIDTH, 1 - (y + h) / height, w / WIDTH, h / height))
+        return {
+            name: [round(v, 5) for v in (x / WIDTH, y / height, w / WIDTH, h / height)]
+            for name, (x, y, w, h) in self.panels.items()
+        }
 
 
 @cache
@@ -196,7 +210,7 @@ def _left_column(page, explanation, top):
     height, width = explanation.picture.shape[:2]
     w, h = _within(width, height, LEFT, 4.6)
     y = top + _heading(page, MARGIN, top, "Input", LEFT)
-    axes = page.axes(MARGIN, y, w, h)
+    axes = page.axes(MARGIN, y, w, h, "input")
     _draw_objects(axes, explanation, explanation.picture, (0, 0, width, height), labels=True)
     y += h + 0.08
     y = _legend(page, explanation, y)
@@ -207,7 +221,8 @@ def _left_column(page, explanation, top):
     y += 0.14
     y += _heading(page, MARGIN, y, heading, LEFT)
     colours = relevance_picture(explanation.heatmap, explanation.picture)
-    _heat(page.axes(MARGIN, y, w, h), explanation, colours, (0, 0, width, height))
+    axes = page.axes(MARGIN, y, w, h, "heatmap")
+    _heat(axes, explanation, colours, (0, 0, width, height))
     y += h + 0.08
     y = _colour_bar(page, y)
 

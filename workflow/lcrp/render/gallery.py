@@ -36,7 +36,10 @@ def chosen_targets(store, images) -> list[tuple[str, str]]:
             continue
         there = targets[rows == image]
         if by_instance:
-            labels = [f"instance-{int(n)}" for n in there["instance"]]
+            labels = [
+                f"{file_name(store.classes[int(c)])}-{int(n) + 1}"
+                for c, n in zip(there["class"], there["instance"], strict=True)
+            ]
         else:
             labels = [file_name(store.classes[int(c)]) for c in there["class"]]
         names += [(ids[image], label) for label in dict.fromkeys(labels) or [""]]

@@ -152,10 +152,7 @@ class References:
             mode=self.store.attrs.get("target_mode", "class"),
             threshold=self.store.attrs.get("threshold", 0.25),
         )
-        for number in range(len(targets)):
-            if int(targets.instance[number]) == instance:
-                return targets[number]
-        return None
+        return next((target for target in targets if target.instance == instance), None)
 
     def _path(self, layer, concept, class_index, by):
         if self.folder is None:

@@ -1,0 +1,91 @@
+// The tables of the context page, the class-by-thing matrix and the plot of concepts.
+document.addEventListener("DOMContentLoaded", async () => {
+  const { lcrp } = window;
+  const site = lcrp.data.site;
+  const field = (id) => document.getElementById(id);
+
+  const fill = async (element, file) => {
+    const data = await lcrp.load(file);
+    if (element.api) {
+      element.api.destroy();
+      element.querySelectorAll("thead, tbody").forEach((part) => part.remove());
+    }
+    element.api = lcrp.dataTable(element, data);
+  };
+
+  for (const element of document.querySelectorAll("table[data-table]")) {
+    const known = site.tables[element.dataset.table];
+    if (known.files) {
+      const choice = document.querySelector(`[data-layer-of="${element.dataset.table}"]`);
+      const show = () => fill(element, known.files[choice.value]);
+      choice.addEventListener("change", show);
+      show();
+    } else {
+      fill(element, `table-${element.dataset.table}`);
+    }
+  }
+
+  const plotted = async () => {
+    const layer = await lcrp.layer(field("layer").value);
+    const chosen = field("class").value === "" ? null : Number(field("class").value);
+    const concepts = [...Array(layer.channels).keys()].filter((concept) =>
+      layer.outsideOf(concept, chosen) !== null && layer.relevanceOf(concept, chosen) > 0);
+    const style = getComputedStyle(document.documentElement);
+    const ink = style.getPropertyValue("--ink").trim(), line = style.getPropertyValue("--line").trim();
+    const axis = { gridcolor: line, zerolinecolor: line, linecolor: ink, automargin: true };
+    await window.Plotly.react("plot", [{
+      type: "scattergl", mode: "markers",
+      x: concepts.map((concept) => 100 * layer.relevanceOf(concept, chosen)),
+      y: concepts.map((concept) => 100 * layer.outsideOf(concept, chosen)),
+      customdata: concepts,
+      hovertemplate: "concept %{customdata}<br>relevance %{x:.2f} %<br>outside %{y:.0f} %<extra></extra>",
+      marker: { color: style.getPropertyValue("--mark").trim(), size: 8, opacity: 0.75 },
+    }], {
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: ink, size: 13 },
+      margin: { l: 60, r: 12, t: 12, b: 50 },
+      xaxis: { ...axis, title: { text: "mean relevance, %" }, rangemode: "tozero" },
+      yaxis: { ...axis, title: { text: "outside the object, %" }, range: [-3, 103] },
+    }, { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] });
+    field("plot").layerShown = layer.layer;
+  };
+
+  const matrix = async () => {
+    const place = field("matrix");
+    if (!place) return;
+    const { columns, rows } = await lcrp.load("table-pairs");
+    const at = (name) => columns.findIndex((column) => column.name === name);
+    const share = columns.findIndex((column) => /share/.test(column.name) && column.kind === "number");
+    if (at("class") < 0 || at("thing") < 0 || share < 0) return;
+    const things = [...new Set(rows.map((row) => row[at("thing")]))].sort();
+    const values = new Map(rows.map((row) => [`${row[at("class")]}\n${row[at("thing")]}`, row[share]]));
+    const head = lcrp.element("tr", {}, lcrp.element("th", { scope: "col" }, "class"),
+      ...things.map((thing) => lcrp.element("th", { scope: "col" }, thing)));
+    const body = [...new Set(rows.map((row) => row[at("class")]))].map((name) => {
+      const index = site.classes.indexOf(name);
+      const page = site.classPages[index];
+      const label = page ? lcrp.element("a", { href: page }, name) : name;
+      return lcrp.element("tr", {}, lcrp.element("th", { scope: "row" }, label), ...things.map((thing) => {
+        const value = values.get(`${name}\n${thing}`) ?? null;
+        const made = lcrp.element("td", { className: "number shade" });
+        made.style.setProperty("--share", String(value ?? 0));
+        made.append(value === null ? "" : lcrp.element("a", { href: `explanations.html#class=${index}` }, lcrp.percent(value)));
+        return made;
+      }));
+    });
+    place.append(lcrp.element("table", { className: "data matrix" },
+      lcrp.element("thead", {}, head), lcrp.element("tbody", {}, ...body)));
+  };
+
+  for (const [index] of Object.entries(site.classPages)) {
+    field("class").append(new Option(site.classes[index], index));
+  }
+  for (const id of ["layer", "class"]) field(id).addEventListener("change", plotted);
+  document.addEventListener("lcrp-theme", plotted);
+  await matrix();
+  if (site.layers.length) {
+    await plotted();
+    field("plot").on("plotly_click", (event) => {
+      location.href = lcrp.conceptLink(field("plot").layerShown, event.points[0].customdata);
+    });
+  }
+});

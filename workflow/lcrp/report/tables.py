@@ -1,0 +1,91 @@
+"""CSV tables as data that the report's tables sort, filter and link."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from lcrp.errors import InputError
+from lcrp.report.data_files import plain, write_data
+
+# What columns hold decides how they are shown: everything else follows the type.
+_LINKED = {"class": "class", "image": "image", "concept": "concept", "layer": "layer"}
+
+
+def read_table(path) -> pd.DataFrame:
+    """A CSV table; identifiers stay text. Raises InputError if it cannot be read."""
+    text = {name: str for name in ("image", "image_id", "class", "layer", "thing")}
+    try:
+        return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a table ({error}); build it again") from None
+
+
+def column_heading(name: str) -> str:
+    """A column's name for people: `mean_relevance` -> `mean relevance`."""
+    return name.replace("_", " ")
+
+
+def columns_of(table: pd.DataFrame, descriptions: dict | None = None) -> list[dict]:
+    """Name, heading, kind (text, whole, number, link) and description of each column."""
+    columns = []
+    for name in table.columns:
+        kind = _LINKED.get(name)
+        if kind is None:
+            if pd.api.types.is_bool_dtype(table[name]):
+                kind = "flag"
+            elif pd.api.types.is_integer_dtype(table[name]):
+                kind = "whole"
+            elif pd.api.types.is_numeric_dtype(table[name]):
+                kind = "number"
+            else:
+                kind = "text"
+        columns.append(
+            {
+                "name": name,
+                "heading": column_heading(name),
+                "kind": kind,
+                "about": (descriptions or {}).get(name, ""),
+            }
+        )
+    return columns
+
+
+def rows_of(table: pd.DataFrame) -> list[list]:
+    """Rows as lists of JSON values."""
+    parts = [[plain(value) for value in table[name].tolist()] for name in table.columns]
+    return [list(row) for row in zip(*parts, strict=True)]
+
+
+def write_table(folder, name: str, table: pd.DataFrame, descriptions=None) -> dict:
+    """Writes a table as a data file; returns what a page must know to show it."""
+    path = write_data(
+        folder, name, {"columns": columns_of(table, descriptions), "rows": rows_of(table)}
+    )
+    return {"name": name, "file": path, "rows": len(table)}
+
+
+def write_by_layer(folder, name: str, table: pd.DataFrame, slugs: dict, descriptions=None) -> dict:
+    """Writes a table with a `layer` column as one data file per layer, loaded on demand.
+
+    slugs: {layer: its name in file names}. Returns what a page must know to show it.
+    """
+    files = {}
+    for layer, part in table.groupby("layer", sort=False):
+        key = f"{name}-{slugs.get(layer, layer)}"
+        write_table(folder, key, part, descriptions)
+        files[str(layer)] = key
+    return {"name": name, "files": files, "rows": len(table)}
+
+
+def existing(tables: dict | None) -> dict[str, Path]:
+    """The tables that are there; a path that does not exist is an InputError."""
+    found = {}
+    for name, path in (tables or {}).items():
+        if path is None:
+            continue
+        if not Path(path).exists():
+            raise InputError(f"{path}: does not exist; build the {name} table first")
+        found[name] = Path(path)
+    return found
