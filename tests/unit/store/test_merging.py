@@ -89,6 +89,18 @@ def test_order_without_index_is_by_natural_id(tmp_path, make_records, split_reco
     ]  # fmt: skip
 
 
+def test_order_given_by_the_dataset(tmp_path, make_records, split_records):
+    whole = make_records(6)
+    parts = write_all(tmp_path, split_records(whole, [[0, 1, 2], [3, 4, 5]]))
+    order = [f"scene {i}" for i in (9, 5, 3, 0, 1, 8, 2, 4)]
+    merge_shards(parts, tmp_path / "m", order=order)
+    with open_store(tmp_path / "m") as store:
+        assert store.images["id"].tolist() == [f"scene {i}" for i in (5, 3, 0, 1, 2, 4)]
+        assert store.images["index"].tolist() == [1, 2, 3, 4, 6, 7]
+    with pytest.raises(InputError, match=r"0\.zarr\.zip: image 'scene 1' is not in the dataset"):
+        merge_shards(parts, tmp_path / "m", order=["scene 0"])
+
+
 def reference(values, rows, k):
     """The k best of one channel by plain sorting."""
     numbers = [(-values[r], r) for r in rows if not np.isnan(values[r])]

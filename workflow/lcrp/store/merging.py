@@ -170,8 +170,8 @@ def _joined(shards, name):
     return pd.concat([part[parts[0].columns] for part in parts], ignore_index=True)
 
 
-def _sorted_images(shards):
-    """Images of all shards in the order of the dataset (`index`, else the id)."""
+def _sorted_images(shards, order):
+    """Images of all shards in the order of the dataset (`order`, else `index`, else the id)."""
     images = _joined(shards, "images")
     double = images["id"].duplicated(keep=False)
     if double.any():
@@ -181,12 +181,27 @@ def _sorted_images(shards):
             f"{two}: image {pair['id'].iloc[0]!r} is also in {one}; delete the shard that is "
             "out of date and run again"
         )
+    if order is not None:
+        images["index"] = _places(images, shards, order)
     keys = images["id"].map(natural_key)
     if "index" in images:
         keys = pd.Series(list(zip(images["index"], keys, strict=True)), dtype=object)
     return images.iloc[sorted(range(len(images)), key=keys.tolist().__getitem__)].reset_index(
         drop=True
     )
+
+
+def _places(images, shards, order):
+    """Position of every image in `order`."""
+    place = {name: number for number, name in enumerate(order)}
+    unknown = np.flatnonzero(~images["id"].isin(place))
+    if unknown.size:
+        row = images.iloc[unknown[0]]
+        raise InputError(
+            f"{shards[row['_shard']].path}: image {row['id']!r} is not in the dataset; delete the "
+            "shard and run again"
+        )
+    return images["id"].map(place).to_numpy(np.int64)
 
 
 def _sorted_targets(shards, images):
@@ -202,14 +217,15 @@ def _sorted_targets(shards, images):
     return targets.sort_values([*by, "_row"], kind="stable", ignore_index=True)
 
 
-def merge_shards(paths, destination, top_k=TOP_K):
+def merge_shards(paths, destination, top_k=TOP_K, order=None):
     """Merge shards into one store, with the best rows of every channel.
 
     paths: shard files (or merged stores) of one experiment, in any order; destination: the file
-    to make; top_k: length of RelMax and ActMax. The result depends on the rows alone: not on how
-    they were split, nor on the order of the files. Rows are sorted by image (`index` in images,
-    else id), class and instance. Needs memory for a block of rows (256 MB), whatever the number
-    of shards.
+    to make; top_k: length of RelMax and ActMax; order: all image ids of the dataset, in its
+    order, which then becomes the column `index` of images. The result depends on the rows alone:
+    not on how they were split, nor on the order of the files. Rows are sorted by image (`index`
+    in images, else id), class and instance. Needs memory for a block of rows (256 MB), whatever
+    the number of shards.
 
     Raises InputError, naming both files, when two shards do not belong together (schema version,
     model, dataset, classes, settings, layers) or hold the same image; and, naming the file, when
@@ -228,7 +244,7 @@ def merge_shards(paths, destination, top_k=TOP_K):
             _require_same(shards[0], shards[-1])
         layers = shards[0].layers
         shapes = _common_shapes(shards)
-        images = _sorted_images(shards)
+        images = _sorted_images(shards, order)
         targets = _sorted_targets(shards, images)
         attrs = _common_attributes(shards)
         attrs |= {

@@ -55,8 +55,8 @@ class ConceptStore:
 
     def __init__(self, path):
         self.path = Path(path)
-        self._archive = open_records(self.path)
-        self.attrs = self._archive.attributes()
+        self.archive = open_records(self.path)
+        self.attrs = self.archive.attributes()
         self.layers = list(self.attrs["layers"])
         self.classes = tuple(self.attrs.get("classes") or ())
 
@@ -72,19 +72,19 @@ class ConceptStore:
 
     def close(self):
         """Close the file."""
-        self._archive.close()
+        self.archive.close()
         if "zarr" in self.__dict__:
             self.zarr.store.close()
 
     @cached_property
     def images(self):
         """The table of images."""
-        return read_table(self._archive, "images")
+        return read_table(self.archive, "images")
 
     @cached_property
     def targets(self):
         """The table of targets."""
-        return read_table(self._archive, "targets")
+        return read_table(self.archive, "targets")
 
     @cached_property
     def zarr(self):
@@ -95,7 +95,7 @@ class ConceptStore:
     def layer(self, name):
         """The Layer of that name."""
         group = f"layers/{self._layer(name)}"
-        return Layer(name, self._archive.attributes(group), lambda: self.zarr[group])
+        return Layer(name, self.archive.attributes(group), lambda: self.zarr[group])
 
     def _layer(self, name):
         if name not in self.layers:
@@ -115,7 +115,7 @@ class ConceptStore:
         raise InputError(f"{self.path}: no class {given!r}; {_nearest(given, self.classes)}")
 
     def _concept(self, layer, concept):
-        channels = self._archive.attributes(f"layers/{layer}")["channels"]
+        channels = self.archive.attributes(f"layers/{layer}")["channels"]
         if not isinstance(concept, Integral) or not 0 <= concept < channels:
             raise InputError(
                 f"{self.path}: no concept {concept} in layer {layer}; "
@@ -133,30 +133,30 @@ class ConceptStore:
     def read(self, layer, name, rows=slice(None), concepts=slice(None)):
         """Part of a recorded array as numpy, both parts given by slices with step 1."""
         key = f"layers/{self._layer(layer)}/{name}"
-        if key not in self._archive:
+        if key not in self.archive:
             raise InputError(
                 f"{self.path}: no {name} for layer {layer}; "
                 "this store holds reference samples only, analyse the images to have it"
             )
-        wide = len(self._archive.metadata(key)["shape"]) == 2
-        return self._archive.read(key, rows, concepts) if wide else self._archive.read(key, rows)
+        wide = len(self.archive.metadata(key)["shape"]) == 2
+        return self.archive.read(key, rows, concepts) if wide else self.archive.read(key, rows)
 
     def holds(self, layer, name):
         """Whether an array (`inside`, `landed`, ...) or ranking (`relmax`, ...) is there."""
-        return f"layers/{self._layer(layer)}/{name}" in self._archive
+        return f"layers/{self._layer(layer)}/{name}" in self.archive
 
     def best_rows(self, layer, class_index=None, concepts=slice(None), by="relevance"):
         """Rows of the best samples of several concepts: (k, concepts) int32, -1 where none."""
         group = self._ranking(layer, by, class_index)
         if class_index is None:
-            return self._archive.read(f"{group}/index", slice(None), concepts)
+            return self.archive.read(f"{group}/index", slice(None), concepts)
         wanted = self.class_index(class_index)
-        number = np.flatnonzero(self._archive.read(f"{group}/class") == wanted)
+        number = np.flatnonzero(self.archive.read(f"{group}/class") == wanted)
         if not number.size:
-            channels = self._archive.attributes(f"layers/{layer}")["channels"]
+            channels = self.archive.attributes(f"layers/{layer}")["channels"]
             return np.empty((0, len(range(channels)[concepts])), np.int32)
         number = slice(number[0], number[0] + 1)
-        return self._archive.read(f"{group}/index", number, slice(None), concepts)[0]
+        return self.archive.read(f"{group}/index", number, slice(None), concepts)[0]
 
     def normalised(self, layer, targets=None, concepts=slice(None)):
         """Relevance divided by the sum of absolute relevances of the layer, per target.
@@ -192,7 +192,7 @@ class ConceptStore:
             "normalised": normalised(relevance, self.read(layer, "absolute_sum", row))[0],
         }
         for name in ("inside", "position"):
-            if f"layers/{layer}/{name}" in self._archive:
+            if f"layers/{layer}/{name}" in self.archive:
                 table[name] = self.read(layer, name, row)[0]
             else:
                 table[name] = np.full(relevance.shape[1], RECORDED[name].fill)
@@ -229,14 +229,14 @@ class ConceptStore:
         place = [slice(0, k), slice(concept, concept + 1)]
         if class_index is not None:
             kind_class = self.class_index(class_index)
-            number = np.flatnonzero(self._archive.read(f"{kind}/class") == kind_class)
+            number = np.flatnonzero(self.archive.read(f"{kind}/class") == kind_class)
             if not number.size:
                 return self._samples(*(np.empty(0) for _ in range(3)), by, kind_class)
             place.insert(0, slice(number[0], number[0] + 1))
         else:
             kind_class = -1
         found = [
-            self._archive.read(f"{kind}/{part}", *place).ravel()
+            self.archive.read(f"{kind}/{part}", *place).ravel()
             for part in ("index", "value", "position")
         ]
         there = found[0] >= 0
@@ -247,7 +247,7 @@ class ConceptStore:
             raise InputError(f"by: {by!r}; choose 'relevance' or 'activation'")
         suffix = "" if class_index is None else "_by_class"
         group = f"layers/{self._layer(layer)}/{_KINDS[by]}{suffix}"
-        if group not in self._archive:
+        if group not in self.archive:
             reason = (
                 "a shard has none; merge the shards"
                 if self.attrs.get("kind") == "shard"

@@ -47,7 +47,7 @@ def _check_tables(store):
 
 
 def _check_layer(store, layer, rows):
-    archive, group = store._archive, f"layers/{layer}"
+    archive, group = store.archive, f"layers/{layer}"
     channels = archive.attributes(group)["channels"]
     numbers = 0
     for name, kind in RECORDED.items():
@@ -69,7 +69,7 @@ def _check_layer(store, layer, rows):
 
 
 def _check_ranking(store, key, layer, kind, rows):
-    archive = store._archive
+    archive = store.archive
     index, value, position = (archive.read(f"{key}/{n}") for n in ("index", "value", "position"))
     if index.size and (index.max() >= rows or index.min() < -1):
         raise _wrong(store, f"{key} refers to a row that is not there")

@@ -1,0 +1,77 @@
+"""Directories of zennit-crp's FeatureVisualization.
+
+Such a directory holds, per kind of maximisation, `<layer>_data.npy` (k, C) with sample numbers,
+`_rel.npy` with values and `_rf.npy` with flat positions (RelMax_*, ActMax_*), and the same per
+class under `<layer>/<class>_*.npy` (RelStats_*, ActStats_*) beside `targets.npy`.
+"""
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from lcrp.errors import InputError
+
+RELEVANCE = ("RelMax_sum_normed", "RelStats_sum_normed")
+ACTIVATION = ("ActMax_max_normed", "ActStats_max_normed")
+PARTS = {"data": "index", "rel": "value", "rf": "position"}
+RANKED_BY = {
+    "sum_normed": "sum over positions divided by the absolute sum over channels",
+    "max_normed": "maximum over positions divided by the absolute sum over channels",
+    "sum_unnormed": "sum over positions",
+    "max_unnormed": "maximum over positions",
+}
+
+
+@dataclass
+class Best:
+    """Best samples of every channel: index, value, position, each (k, C)."""
+
+    index: np.ndarray
+    value: np.ndarray
+    position: np.ndarray
+
+
+def save(prefix, best):
+    """Write the three files that begin with `prefix`."""
+    for suffix, part in PARTS.items():
+        save_array(prefix.with_name(f"{prefix.name}_{suffix}.npy"), getattr(best, part))
+
+
+def save_array(path, values):
+    """Write a .npy file, whole or not at all."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        with open(part, "wb") as file:
+            np.save(file, values)
+        os.replace(part, path)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror or error}); free space or check the folder"
+        ) from error
+
+
+def load(prefix, samples):
+    """Read the three files that begin with `prefix`; `samples`: number of images there are."""
+    parts = {}
+    for suffix, part in PARTS.items():
+        path = prefix.with_name(f"{prefix.name}_{suffix}.npy")
+        try:
+            parts[part] = np.load(path, allow_pickle=False)
+        except FileNotFoundError as error:
+            raise InputError(f"{path}: no such file; complete the directory") from error
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(f"{path}: no NumPy array ({error}); copy the file again") from error
+        if parts[part].ndim != 2 or parts[part].shape != parts["index"].shape:
+            raise InputError(
+                f"{path}: shape {parts[part].shape} does not fit; it must be (k, channels), the "
+                "same for data, rel and rf"
+            )
+    index = parts["index"]
+    if index.size and (index.min() < 0 or index.max() >= samples):
+        raise InputError(
+            f"{prefix}_data.npy: sample {index.max()} of {samples} images; give all images of the "
+            "dataset in the order in which zennit-crp numbered them"
+        )
+    return Best(**parts)
