@@ -1,0 +1,19 @@
+"""Images and their annotations, read from any known format into the same samples."""
+
+from lcrp.datasets.images import read_image
+from lcrp.datasets.index import read_index, write_index
+from lcrp.datasets.official import OFFICIAL, official_spec
+from lcrp.datasets.opening import open_dataset
+from lcrp.datasets.sample import Dataset, Sample, Thing
+
+__all__ = [
+    "OFFICIAL",
+    "Dataset",
+    "Sample",
+    "Thing",
+    "official_spec",
+    "open_dataset",
+    "read_image",
+    "read_index",
+    "write_index",
+]

@@ -1,0 +1,151 @@
+"""Image files as RGB arrays."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from lcrp.errors import InputError
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
+# Values of the EXIF orientation that exchange height and width.
+_LYING = {5, 6, 7, 8}
+_ORIENTATION = 0x0112
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    MemoryError,
+    Image.DecompressionBombError,
+)
+
+
+def read_image(path, size=None):
+    """An image file as (h, w, 3) uint8 RGB, upright as its EXIF orientation says.
+
+    size : the (height, width) that annotations refer to, if known. Where it is that of the stored
+        pixels and not that of the upright image, the annotations were made on the stored pixels,
+        and these are returned.
+
+    Greyscale, palette, 16-bit and CMYK files are converted; an alpha channel is dropped.
+    Raises InputError for a file that is missing, unreadable, or of another size.
+    """
+    path = Path(path)
+    try:
+        with Image.open(path) as image:
+            image.load()
+            stored = image.height, image.width
+            upright = ImageOps.exif_transpose(image)
+            if size is not None and (upright.height, upright.width) != tuple(size) == stored:
+                upright = image
+            pixels = _as_rgb(upright)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such image; check the folder or get the file") from error
+    except _DAMAGE as error:
+        raise InputError(
+            f"{path}: not a readable image ({_line(error)}); replace the file"
+        ) from error
+    if size is not None and pixels.shape[:2] != tuple(size):
+        raise InputError(
+            f"{path}: the image has {pixels.shape[0]} x {pixels.shape[1]} pixels, its annotation "
+            f"is for {size[0]} x {size[1]} (height x width); use the image that was annotated"
+        )
+    return pixels
+
+
+def image_size(path, size=None):
+    """(height, width) that `read_image` would return, from the file's header alone."""
+    path = Path(path)
+    try:
+        with Image.open(path) as image:
+            return _size(image, size)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such image; check the folder or get the file") from error
+    except _DAMAGE as error:
+        raise InputError(
+            f"{path}: not a readable image ({_line(error)}); replace the file"
+        ) from error
+
+
+def check_image(path):
+    """Raise InputError unless the whole image can be decoded.
+
+    JPEG files are decoded at an eighth of their size, which finds the same damage sooner.
+    """
+    path = Path(path)
+    try:
+        with Image.open(path) as image:
+            image.draft("L", (max(image.width // 8, 1), max(image.height // 8, 1)))
+            image.load()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such image; check the folder or get the file") from error
+    except _DAMAGE as error:
+        raise InputError(
+            f"{path}: not a readable image ({_line(error)}); replace the file"
+        ) from error
+
+
+def read_labels(path):
+    """A PNG of class indices as (h, w) uint8; InputError for a missing or coloured file."""
+    path = Path(path)
+    try:
+        with Image.open(path) as image:
+            mode = image.mode
+            labels = np.array(image)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such mask; check the folder or get the file") from error
+    except _DAMAGE as error:
+        raise InputError(
+            f"{path}: not a readable mask ({_line(error)}); replace the file"
+        ) from error
+    if mode == "1":
+        labels = labels.astype(np.uint8)
+    if labels.ndim != 2 or labels.min() < 0 or labels.max() > 255:
+        raise InputError(
+            f"{path}: a mask holds one class index from 0 to 255 per pixel, this file holds "
+            f"colours or larger numbers (mode {mode}); convert it to an 8-bit greyscale or "
+            "palette PNG of class indices"
+        )
+    return labels.astype(np.uint8)
+
+
+def find_images(folder):
+    """Image files below a folder as sorted relative paths; InputError if there are none."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; check the path of the images")
+    found = sorted(
+        path.relative_to(folder)
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    )
+    if not found:
+        raise InputError(f"{folder}: no images in it; check the path of the images")
+    return found
+
+
+def _size(image, size):
+    stored = image.height, image.width
+    lying = image.getexif().get(_ORIENTATION) in _LYING
+    upright = stored[::-1] if lying else stored
+    return stored if size is not None and upright != tuple(size) == stored else upright
+
+
+def _as_rgb(image):
+    if image.mode.startswith("I") or image.mode == "F":
+        # Pillow would clip sixteen bits at 255.
+        values = np.array(image).astype(np.float64)
+        if values.max(initial=0) > 255:
+            values = values / 257
+        grey = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    return np.array(image.convert("RGB"))
+
+
+def _line(error):
+    text = " ".join(str(error).split()) or type(error).__name__
+    # Pillow repeats the path.
+    return "unknown format" if text.startswith("cannot identify") else text[:120]

@@ -1,0 +1,102 @@
+"""The table of a dataset's images, made once."""
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from lcrp.datasets.images import check_image, image_size
+from lcrp.errors import InputError
+
+COLUMNS = (
+    "id",
+    "file",
+    "height",
+    "width",
+    "classes",
+    "sha256",
+    "annotation",
+    "status",
+)
+SEPARATOR = ";"
+
+
+def write_index(dataset, path, limit=None, progress=None):
+    """Write one row per image as CSV, whole or not at all; returns the table.
+
+    Columns: id, file (below the dataset's images), height and width (pixels; 0 if unknown),
+    classes (names, separated by ";"), sha256 (of the file), annotation (sha256 of what is
+    annotated), status ("ok"; "unreadable" for an image that cannot be decoded; "wrong-size" for one
+    that is not of the annotated size).
+
+    limit : take only the first images.
+    progress : show a bar; None shows it on terminals only.
+
+    Raises InputError for a missing image or a wrong annotation.
+    """
+    path = Path(path)
+    samples = dataset[: limit or len(dataset)]
+    missing = [sample.path for sample in samples if not sample.path.is_file()]
+    if missing:
+        raise InputError(
+            f"{missing[0]}: no such image, though the dataset lists it ({len(missing)} of "
+            f"{len(samples)} are missing); check the folder, or get the files"
+        )
+    hidden = None if progress is None else not progress
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        rows = pool.map(index_row, samples)
+        rows = list(tqdm(rows, desc="Indexing images", total=len(samples), disable=hidden))
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        table.to_csv(partial, index=False)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return table
+
+
+def read_index(path):
+    """The table that `write_index` wrote, ids and classes as text; InputError if it is not one."""
+    path = Path(path)
+    try:
+        table = pd.read_csv(
+            path,
+            dtype={column: str for column in COLUMNS if column not in ("height", "width")},
+            keep_default_na=False,
+        )
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable index ({error}); make it again") from error
+    absent = [column for column in COLUMNS if column not in table]
+    if absent:
+        raise InputError(f"{path}: the index has no column {absent[0]}; make it again")
+    return table
+
+
+def index_row(sample):
+    """The row of one sample; see `write_index`."""
+    size = sample.dataset.declared_size(sample)
+    try:
+        check_image(sample.path)
+        found = image_size(sample.path, size)
+        status = "ok" if size in (None, found) else "wrong-size"
+        size = size or found
+    except InputError:
+        status = "unreadable"
+        size = size or (0, 0)
+    sample.size = size
+    names = [sample.dataset.classes[index] for index in sample.classes_present]
+    return {
+        "id": sample.id,
+        "file": sample.file,
+        "height": size[0],
+        "width": size[1],
+        "classes": SEPARATOR.join(names),
+        "sha256": hashlib.sha256(sample.path.read_bytes()).hexdigest(),
+        "annotation": sample.annotation_sha256(),
+        "status": status,
+    }

@@ -1,0 +1,186 @@
+"""What every format is read into."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from lcrp.datasets.images import image_size, read_image
+from lcrp.errors import InputError
+
+VOID = 255
+
+
+@dataclass
+class Thing:
+    """One annotated object, or one class region of a semantic mask.
+
+    id : unique within the image.
+    class_index, class_name : in the classes of the dataset.
+    box : (x1, y1, x2, y2), pixels of the original image.
+    crowd : a region of many objects that were not told apart.
+    """
+
+    id: str
+    class_index: int
+    class_name: str
+    box: tuple[float, float, float, float]
+    crowd: bool = False
+    draw: Callable[[], np.ndarray | None] = field(default=lambda: None, repr=False)
+
+    def mask(self):
+        """(h, w) bool in original pixels, or None where only the box is annotated."""
+        return self.draw()
+
+
+class Sample:
+    """One image of a dataset with its annotation; nothing is read before it is asked for.
+
+    id : unique within the dataset, fit for a file name.
+    file : path of the image below the dataset's images.
+    path : path of the image.
+    """
+
+    def __init__(self, dataset, number):
+        self.dataset, self.number = dataset, number
+        self.id = dataset.ids[number]
+        self.file = dataset.files[number].as_posix()
+        self.path = dataset.images / dataset.files[number]
+
+    @cached_property
+    def size(self):
+        """(height, width), pixels: what the annotation says, else what the file says."""
+        declared = self.dataset.declared_size(self)
+        return tuple(declared) if declared else image_size(self.path)
+
+    @property
+    def height(self):
+        return self.size[0]
+
+    @property
+    def width(self):
+        return self.size[1]
+
+    def image(self):
+        """(h, w, 3) uint8 RGB, upright; InputError if it cannot be read."""
+        return read_image(self.path, self.dataset.declared_size(self))
+
+    @cached_property
+    def things(self):
+        """The annotated objects with an area, in the annotation's order."""
+        return self.dataset.read_things(self)
+
+    def labels(self):
+        """(h, w) uint8 class indices, 255 for void, or None without annotation."""
+        return self.dataset.read_labels(self)
+
+    @property
+    def classes_present(self):
+        """Indices of the annotated classes, ascending; the background is not one of them."""
+        return tuple(sorted({thing.class_index for thing in self.things}))
+
+    def annotation_sha256(self):
+        """Fingerprint of what is annotated in this image."""
+        return hashlib.sha256(self.dataset.annotation_bytes(self)).hexdigest()
+
+    def __repr__(self):
+        return f"Sample({self.id})"
+
+
+class Dataset(Sequence):
+    """Samples in a fixed order.
+
+    format : name of the format.
+    classes : names by class index.
+    background : indices of classes that stand for everything else.
+    annotated : whether there is an annotation at all.
+    images : folder that `files` are relative to.
+    """
+
+    format = ""
+    annotated = True
+
+    def __init__(self, images, files, classes, ids=None):
+        self.images = Path(images)
+        self.files = tuple(Path(file) for file in files)
+        self.class_map = classes
+        self.ids = tuple(ids) if ids else name_ids(self.files)
+        self._numbers = {name: number for number, name in enumerate(self.ids)}
+
+    @property
+    def classes(self):
+        return self.class_map.classes
+
+    @property
+    def background(self):
+        return self.class_map.background
+
+    def __len__(self):
+        return len(self.files)
+
+    def __getitem__(self, number):
+        """A sample by position, or by its id; a list of samples for a slice."""
+        if isinstance(number, slice):
+            return [Sample(self, n) for n in range(*number.indices(len(self)))]
+        if isinstance(number, str):
+            if number not in self._numbers:
+                raise InputError(f"image {number}: not in the dataset; it has {self.ids[0]}, ...")
+            return Sample(self, self._numbers[number])
+        return Sample(self, range(len(self))[number])
+
+    @property
+    def fingerprint(self):
+        """sha256 of what the samples of one analysis must share: the format and the classes."""
+        facts = json.dumps([self.format, self.classes, sorted(self.background)])
+        return hashlib.sha256(facts.encode()).hexdigest()
+
+    def declared_size(self, sample):
+        """(height, width) that the annotation refers to, or None."""
+        return None
+
+    def read_things(self, sample):
+        return []
+
+    def read_labels(self, sample):
+        return None
+
+    def annotation_bytes(self, sample):
+        return b""
+
+
+def name_ids(files):
+    """Ids of image files: their stems, or where two share one, their paths with dashes."""
+    stems = [file.stem for file in files]
+    if len(set(stems)) == len(stems):
+        return tuple(stems)
+    paths = ["-".join(file.with_suffix("").parts) for file in files]
+    if len(set(paths)) == len(paths):
+        return tuple(paths)
+    return tuple("-".join(file.parts) for file in files)
+
+
+def paint(things, size, fill):
+    """(h, w) uint8 class indices of things, small ones over large ones, `fill` elsewhere."""
+    labels = np.full(size, fill, np.uint8)
+    drawn = [(thing.class_index, thing.mask()) for thing in things]
+    drawn = [(index, mask) for index, mask in drawn if mask is not None]
+    for index, mask in sorted(drawn, key=lambda entry: -int(entry[1].sum())):
+        labels[mask] = index
+    return labels
+
+
+def box_of(mask):
+    """(x1, y1, x2, y2) around the true pixels of a mask, in pixels."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return tuple(float(v) for v in (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
+
+
+def has_area(box, size):
+    """Whether a box covers any part of an image of (height, width)."""
+    height, width = size
+    x1, y1, x2, y2 = box
+    return min(x2, width) > max(x1, 0) and min(y2, height) > max(y1, 0)
