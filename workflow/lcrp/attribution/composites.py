@@ -1,0 +1,136 @@
+"""Composites: which rule each module gets.
+
+A composite is zennit's: an instance, its name in zennit, or one of the names below. The mapping
+from modules to hooks (special first layer, name maps) is taken from it; each hook becomes
+a rule. Canonizers of a zennit composite are not run: batch norms are merged exactly and sums
+are explicit in the graph already.
+"""
+
+import torch
+from torch import nn
+from zennit import rules as zennit_rules
+from zennit.composites import COMPOSITES, LayerMapComposite, SpecialFirstLayerMapComposite
+from zennit.core import BasicHook, Composite, Hook
+from zennit.layer import Sum
+from zennit.types import Activation, AvgPool, BatchNorm, Convolution, Linear
+
+from lcrp.attribution import rules
+from lcrp.errors import InputError, nearest
+
+
+class _Marker(Hook):
+    """A hook that carries a rule which zennit does not have."""
+
+    def __init__(self, rule):
+        super().__init__()
+        self.rule = rule
+
+
+def _base(convolution, first=()):
+    layers = [
+        (Activation, zennit_rules.Pass()),
+        (Sum, zennit_rules.Norm()),
+        (AvgPool, zennit_rules.Norm()),
+        (Convolution, convolution),
+        (nn.Linear, zennit_rules.Epsilon()),
+        (BatchNorm, zennit_rules.Epsilon()),
+    ]
+    return SpecialFirstLayerMapComposite(layers, list(first))
+
+
+def _flat_first(convolution):
+    return _base(convolution, first=[(Linear, zennit_rules.Flat())])
+
+
+NAMED = {
+    "EpsilonPlusFlat": lambda: _flat_first(zennit_rules.ZPlus()),
+    "EpsilonPlus": lambda: _base(zennit_rules.ZPlus()),
+    "EpsilonGammaFlat": lambda: _flat_first(_Marker(rules.signed_gamma(0.25))),
+    "EpsilonFlat": lambda: _flat_first(zennit_rules.Epsilon()),
+    "Gradient": lambda: LayerMapComposite([]),
+    "GuidedBackprop": COMPOSITES["guided_backprop"],
+}
+
+
+def composite_names():
+    """Names that `assign` accepts: those of this library, then zennit's."""
+    takes_bounds = {"epsilon_gamma_box"}
+    return (*NAMED, *(name for name in COMPOSITES if name not in takes_bounds))
+
+
+def resolve(composite):
+    """zennit composite for an instance or a name; InputError for an unknown name."""
+    if isinstance(composite, Composite):
+        return composite
+    if composite in NAMED:
+        return NAMED[composite]()
+    if composite in composite_names():
+        return COMPOSITES[composite]()
+    raise InputError(
+        f"composite: {composite!r} is unknown; use {nearest(composite, composite_names())}"
+    )
+
+
+def assign(composite, named_modules):
+    """Rule of every module, by name; None where the composite leaves it unnamed.
+
+    named_modules: (name, module) in the order of the network.
+    A composite that names no linear module is one of gradients: what it leaves unnamed gets
+    the rule Gradient.
+    """
+    composite = resolve(composite)
+    context, assigned, names_linear = {}, {}, False
+    for name, module in named_modules:
+        hook = composite.module_map(context, name, module)
+        assigned[name] = None if hook is None else to_rule(hook, name)
+        names_linear |= hook is not None and isinstance(module, Linear)
+    if not names_linear:
+        assigned = {name: rule or rules.Gradient() for name, rule in assigned.items()}
+    return assigned
+
+
+def to_rule(hook, name):
+    """Rule that does what a zennit hook does; InputError for a hook that is not known."""
+    kinds = {
+        zennit_rules.ZPlus: lambda _: rules.z_plus(),
+        zennit_rules.Epsilon: lambda h: rules.epsilon(1.0 / _mapped(h, 0.0)),
+        zennit_rules.Gamma: lambda h: rules.gamma(float(_parameter(h)) - 1.0),
+        zennit_rules.AlphaBeta: lambda h: rules.alpha_beta(*_alpha_beta(h)),
+        zennit_rules.Flat: lambda _: rules.flat(),
+        zennit_rules.WSquare: lambda _: rules.w_square(),
+        zennit_rules.ZBox: lambda h: rules.z_box(*map(_bound, h.input_modifiers[1:])),
+        zennit_rules.Norm: lambda _: rules.Norm(),
+        zennit_rules.Pass: lambda _: rules.Pass(),
+        zennit_rules.ReLUGuidedBackprop: lambda _: rules.GuidedBackprop(),
+        zennit_rules.ReLUDeconvNet: lambda _: rules.DeconvNet(),
+        _Marker: lambda h: h.rule,
+    }
+    if type(hook) not in kinds:
+        raise InputError(
+            f"composite: the hook {type(hook).__name__} of {name or 'the network'} has no rule "
+            f"here; use a hook of zennit.rules"
+        )
+    return kinds[type(hook)](hook)
+
+
+# zennit keeps the numbers of its rules inside closures; they are read by applying these.
+
+
+def _mapped(hook: BasicHook, output):
+    one = torch.ones((), dtype=torch.float64)
+    return float(hook.gradient_mapper(one, [torch.tensor(output, dtype=torch.float64)]))
+
+
+def _parameter(hook):
+    return hook.param_modifiers[0](torch.ones(()), "weight")
+
+
+def _alpha_beta(hook):
+    one, none = torch.ones(()), torch.zeros(())
+    alpha = hook.reducer([one, none, none, none], [one] * 4)
+    beta = -hook.reducer([none, none, one, none], [one] * 4)
+    return float(alpha), float(beta)
+
+
+def _bound(modifier):
+    return modifier.__closure__[0].cell_contents

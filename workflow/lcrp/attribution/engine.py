@@ -1,0 +1,238 @@
+"""Forward once, backward for all targets, and masks that travel forward.
+
+Propagation happens on an explicit graph (see `graph`): activations and denominators are kept
+per image, relevance has a leading axis over targets. Dreyer et al., arXiv 2211.11426, define
+what is computed; with the activations fixed every rule is linear in the relevance, so that
+its transpose carries masks from the input to every layer.
+"""
+
+import torch
+from torch import nn
+
+from lcrp.attribution import rules as rule_kinds
+from lcrp.attribution.composites import assign
+from lcrp.attribution.graph import merge_batch_norms, trace
+from lcrp.attribution.operations import REGISTERED, operation_for, stand_in
+from lcrp.errors import InputError
+
+
+class Program:
+    """A network, traced at one input size, with an operation for every node.
+
+    graph: the nodes, batch norms merged.
+    operations: one per node.
+    layers: {name: node index} of every convolution.
+    """
+
+    def __init__(self, network, composite, shape):
+        """shape: (H, W) of the input."""
+        like = next(network.parameters())
+        example = torch.empty((2, 3, *shape), dtype=like.dtype, device=like.device)
+        self.graph = merge_batch_norms(trace(network, example, tuple(REGISTERED)))
+        self.layers = self.graph.layers
+        self.operations = self._operations(network, composite)
+        self.reads = self._readers()
+
+    def _operations(self, network, composite):
+        nodes = self.graph.nodes
+        functions = {i: stand_in(node) for i, node in enumerate(nodes) if node.module is None}
+        named = list(network.named_modules())
+        named += [(f"function {i}", module) for i, module in functions.items() if module]
+        assigned = assign(composite, named)
+        gradients = any(isinstance(rule, rule_kinds.Gradient) for rule in assigned.values())
+        operations, nonnegative = [], []
+        for i, node in enumerate(nodes):
+            name = node.name if node.module is not None else f"function {i}"
+            rule = assigned.get(name, rule_kinds.Gradient() if gradients else None)
+            signs = [nonnegative[source] for source in node.inputs]
+            operation = operation_for(node, rule, signs)
+            operations.append(operation)
+            nonnegative.append(bool(operation.nonnegative(signs)))
+        return operations
+
+    def _readers(self):
+        """How many nodes read each node's output (the network's own outputs count as one)."""
+        counts = [0] * len(self.graph.nodes)
+        for node in self.graph.nodes:
+            for source in node.inputs:
+                counts[source] += 1
+        for output in self.graph.outputs:
+            counts[output] += 1
+        return counts
+
+
+class Record:
+    """What one forward pass leaves behind: all that the walks need of the images.
+
+    outputs: the network's raw outputs.
+    activation, activation_position: {layer: (B, channels)} maximum of the convolution's
+        output over positions, and its flat index; only of the layers that were asked for.
+    """
+
+    def __init__(self, program, images, activations=()):
+        self.program = program
+        self.batch = len(images)
+        self.activation, self.activation_position = {}, {}
+        self._values, self._states = {}, {}
+        watched = {program.layers[name]: name for name in activations}
+        self.outputs = self._run(images, watched)
+
+    @torch.no_grad()
+    def _run(self, images, watched):
+        program, values = self.program, {}
+        left = list(program.reads)
+        kept = self._kept()
+        for i, (node, operation) in enumerate(
+            zip(program.graph.nodes, program.operations, strict=True)
+        ):
+            inputs = [values[source] for source in node.inputs]
+            values[i] = images if node.call is None else operation.forward(*inputs)
+            if i in watched:
+                found = strongest(values[i])
+                self.activation[watched[i]], self.activation_position[watched[i]] = found
+            if i in kept:
+                self._values[i] = values[i]
+            for source in node.inputs:
+                left[source] -= 1
+                if not left[source]:
+                    del values[source]
+        return tuple(values[i] for i in program.graph.outputs)
+
+    def _kept(self):
+        kept = set()
+        for i, (node, operation) in enumerate(
+            zip(self.program.graph.nodes, self.program.operations, strict=True)
+        ):
+            if operation.reads_inputs:
+                kept.update(node.inputs)
+            if operation.reads_output:
+                kept.add(i)
+        return kept
+
+    def state(self, i):
+        """What node i needs of the images; computed at its first use."""
+        if i not in self._states:
+            node, operation = self.program.graph.nodes[i], self.program.operations[i]
+            inputs = tuple(self._values.get(source) for source in node.inputs)
+            self._states[i] = operation.prepare(inputs, self._values.get(i))
+        return self._states[i]
+
+
+def strongest(maps):
+    """Maximum over positions (N, C) of maps (N, C, H, W), and its flat index."""
+    flat = maps.flatten(2)
+    return flat.max(dim=2)
+
+
+class Walk:
+    """Walks of relevance down the graph, to the nodes where it is asked for and no further."""
+
+    def __init__(self, record, needed):
+        self.record, self.program = record, record.program
+        self.needed = self._above(set(needed))
+
+    def _above(self, needed):
+        """Nodes from which one of the needed nodes can be reached downwards, themselves too."""
+        above = set()
+        for i, node in enumerate(self.program.graph.nodes):
+            if i in needed or any(source in above for source in node.inputs):
+                above.add(i)
+        return above
+
+    @torch.no_grad()
+    def run(self, seeds, visitors):
+        """Propagate relevance from where it starts.
+
+        seeds: {node: (relevance (T', ...), rows)}; both are overwritten.
+        visitors: {node: f(relevance, rows)}, called once with the relevance at the node's
+            output, which is only valid during the call. Nodes that carry none are left out.
+        """
+        arrived = {}
+        for node, message in seeds.items():
+            arrived[node] = message
+        for i in range(len(self.program.graph.nodes) - 1, -1, -1):
+            if i not in arrived or i not in self.needed:
+                arrived.pop(i, None)
+                continue
+            relevance, rows = arrived.pop(i)
+            if i in visitors:
+                visitors[i](relevance, rows)
+            node = self.program.graph.nodes[i]
+            if not any(source in self.needed for source in node.inputs):
+                continue
+            passed = self.program.operations[i].backward(relevance, self.record.state(i), rows)
+            for source, share in zip(node.inputs, passed, strict=True):
+                if share is None or source not in self.needed:
+                    continue
+                before = arrived.get(source)
+                arrived[source] = (share, rows) if before is None else _met(before, (share, rows))
+
+
+def _met(one, other):
+    """The sum of two messages; they may carry different rows."""
+    (a, rows), (b, others) = one, other
+    if rows.members == others.members:
+        shared = 0 in a.stride()
+        return (a + b if shared else a.add_(b)), rows
+    union = rows.union(others)
+    total = a.new_zeros(len(union), *a.shape[1:])
+    for message, part in ((a, rows), (b, others)):
+        total.index_add_(0, torch.tensor(union.places(part), device=a.device), message)
+    return total, union
+
+
+@torch.no_grad()
+def transport(record, masks, rows, layers):
+    """Share of each neuron's relevance that lands inside a mask.
+
+    masks: (M, H, W) weights of the input's pixels. rows: their images.
+    layers: nodes at whose output the shares are wanted.
+    Yields (node, shares (M, C, H', W')) from the input upwards. Node outputs that see nothing
+    of the input are left out.
+    """
+    program, wanted = record.program, set(layers)
+    last = max(wanted)
+    reach = _towards(program.graph, wanted)
+    left = list(program.reads)
+    values = {}
+    for i, node in enumerate(program.graph.nodes[: last + 1]):
+        if node.call is None:
+            values[i] = masks.unsqueeze(1).expand(-1, 3, -1, -1)
+        elif i in reach:
+            shares = [values.get(source) for source in node.inputs]
+            if any(share is not None for share in shares):
+                values[i] = program.operations[i].adjoint(shares, record.state(i), rows)
+        if i in wanted and i in values:
+            yield i, values[i]
+        for source in node.inputs:
+            left[source] -= 1
+            if not left[source]:
+                values.pop(source, None)
+
+
+def _towards(graph, wanted):
+    """Nodes from which one of the wanted nodes can be reached upwards, themselves too."""
+    reach = set(wanted)
+    for i in range(len(graph.nodes) - 1, -1, -1):
+        if i in reach:
+            reach.update(graph.nodes[i].inputs)
+    return reach
+
+
+def check_finite(network, images):
+    """Raise InputError that names the first weight, or the images, with a NaN or infinity."""
+    for name, parameter in (*network.named_parameters(), *network.named_buffers()):
+        if not torch.isfinite(parameter).all():
+            raise InputError(f"{name}: holds NaN or infinite weights; fetch the checkpoint again")
+    if not torch.isfinite(images).all():
+        broken = [i for i, image in enumerate(images) if not torch.isfinite(image).all()]
+        raise InputError(f"images: NaN or infinite pixels in image {broken[0]} of the batch")
+
+
+def convolution_layers(network):
+    """{name: channels} of every convolution, in the order of the modules."""
+    return {
+        name: module.out_channels
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Conv2d)
+    }

@@ -1,0 +1,316 @@
+"""The explainer: predictions, relevance of concepts, heatmaps and masks for many targets."""
+
+import logging
+from dataclasses import dataclass, field
+
+import torch
+
+from lcrp.attribution.engine import (
+    Program,
+    Record,
+    Walk,
+    check_finite,
+    convolution_layers,
+    strongest,
+    transport,
+)
+from lcrp.attribution.layers import select_layers
+from lcrp.attribution.rows import Rows
+from lcrp.attribution.targets import Prediction, Targets, initial_relevance
+from lcrp.errors import InputError
+
+PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "float64": torch.float64}
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Result:
+    """What is known of T targets; tensors on the CPU, float32.
+
+    heatmaps: (T, H, W) input relevance, summed over colours; None unless asked for.
+    relevance, positions: {layer: (T, channels)} relevance of every concept, and the flat
+        index of its strongest neuron.
+    inside: {layer: (T, channels) or (T, K, channels)} relevance that lands in the masks.
+    activation, activation_positions: {layer: (B, channels)} of the images.
+    """
+
+    targets: Targets
+    heatmaps: torch.Tensor | None = None
+    relevance: dict[str, torch.Tensor] = field(default_factory=dict)
+    positions: dict[str, torch.Tensor] = field(default_factory=dict)
+    inside: dict[str, torch.Tensor] = field(default_factory=dict)
+    activation: dict[str, torch.Tensor] = field(default_factory=dict)
+    activation_positions: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+class Explainer:
+    """Explains a model by its concepts (L-CRP, arXiv 2211.11426).
+
+    model: an `lcrp.models.Model`.
+    composite: a zennit composite, its name, or one of `composite_names()`; by default the
+        model's own.
+    device: "auto", "cpu", "cuda", ...
+    precision: "float32" or "bf16".
+    rows: how many targets (or concepts, or masks) walk together; halved when memory runs out.
+    """
+
+    def __init__(self, model, composite=None, device="auto", precision="float32", rows=None):
+        if precision not in PRECISIONS:
+            raise InputError(
+                f"precision: {precision!r} is unknown; use one of {', '.join(PRECISIONS)}"
+            )
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.model, self.device = model, torch.device(device)
+        self.composite = model.composite if composite is None else composite
+        self.dtype = PRECISIONS[precision]
+        self.rows = rows or (64 if self.device.type == "cuda" else 8)
+        network = model.canonised().eval().requires_grad_(False)
+        check_finite(network, torch.zeros(1))
+        self.network = network.to(self.device, self.dtype)
+        self._programs = {}
+
+    @property
+    def layers(self):
+        """{name: channels} of every convolution, in the order of the modules."""
+        return convolution_layers(self.network)
+
+    def select(self, layers):
+        """Names of layers, from "all", "default", names or patterns."""
+        return select_layers(layers, list(self.layers), self.model.default_layers)
+
+    def program(self, size):
+        """The traced network for inputs of a size (H, W)."""
+        size = tuple(size)
+        if size not in self._programs:
+            self._programs[size] = Program(self.network, self.composite, size)
+        return self._programs[size]
+
+    def predict(self, images, activations=()):
+        """One forward pass over images (B, 3, H, W), normalised as the model wants.
+
+        activations: layers of which the maximal activations are recorded on the way.
+        Raises InputError for images that the network cannot take.
+        """
+        images = torch.as_tensor(images)
+        self.model.check_input(images)
+        if not torch.isfinite(images).all():
+            check_finite(self.network, images)
+        images = images.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
+        program = self.program(images.shape[2:])
+        record = Record(program, images, activations=activations)
+        for position, output in enumerate(record.outputs):
+            if not torch.isfinite(output).all():
+                raise InputError(self._first_broken(record, images, position))
+        return Prediction(self.model, record, images.shape[2:])
+
+    def _first_broken(self, record, images, position):
+        return f"network: output {position} is NaN or infinite; check the weights"
+
+    def explain(self, targets, layers="all", heatmaps=False, activations=False, masks=None):
+        """Concept relevance of every target in every chosen layer, in one walk.
+
+        layers: "all", "default", names or patterns; [] for none.
+        heatmaps: input relevance as well. activations: of the images as well.
+        masks: (T, H, W) or (T, K, H, W), input pixels; adds the relevance that lands inside.
+        """
+        names = self.select(layers) if len(layers) else []
+        result = Result(targets)
+        if not len(targets):
+            return self._empty(result, names, heatmaps)
+        record = targets.prediction.record
+        parts = self._in_batches(
+            len(targets),
+            lambda start, stop: self._explained(
+                targets[start:stop],
+                names,
+                heatmaps,
+                None if masks is None else torch.as_tensor(masks[start:stop]),
+            ),
+        )
+        for name in names:
+            result.relevance[name] = torch.cat([part.relevance[name] for part in parts])
+            result.positions[name] = torch.cat([part.positions[name] for part in parts])
+            if masks is not None:
+                result.inside[name] = torch.cat([part.inside[name] for part in parts])
+        if heatmaps:
+            result.heatmaps = torch.cat([part.heatmaps for part in parts])
+        if activations:
+            for name in names:
+                result.activation[name] = record.activation[name].float().cpu()
+                result.activation_positions[name] = record.activation_position[name].cpu()
+        return result
+
+    def inside(self, targets, masks, layers="default"):
+        """{layer: (T, channels) or (T, K, channels)} relevance that lands in the masks.
+
+        masks: (T, H, W) or (T, K, H, W), one or several for each target, input pixels.
+        """
+        return self.explain(targets, layers=layers, masks=masks).inside
+
+    def conditional(self, target, layer, concepts, positions=None):
+        """Concept-conditional heatmaps (len(concepts), H, W) of one target.
+
+        The input relevance that flowed through one concept of `layer` each; paths around the
+        layer are left out. Their scale is that of the target's relevance.
+        positions: flat index of a single neuron for each concept, else all of them.
+        """
+        (name,) = self.select([layer])
+        self._check_concepts(name, concepts)
+        prediction = target.prediction
+        program = prediction.record.program
+        node = program.layers[name]
+        start, _ = self._relevance_at(prediction, [target], node)
+        return self._conditional(prediction.record, node, start, target.image, concepts, positions)
+
+    def _conditional(self, record, node, start, image, concepts, positions):
+        concepts = [int(concept) for concept in concepts]
+
+        def some(begin, stop):
+            chosen = concepts[begin:stop]
+            seed = torch.zeros(
+                (len(chosen), *start.shape[1:]), dtype=start.dtype, device=start.device
+            ).contiguous(memory_format=torch.channels_last)
+            for i, concept in enumerate(chosen):
+                if positions is None:
+                    seed[i, concept] = start[0, concept]
+                else:
+                    y, x = divmod(int(positions[begin + i]), start.shape[-1])
+                    seed[i, concept, y, x] = start[0, concept, y, x]
+            maps = []
+            walk = Walk(record, needed=[0])
+            rows = Rows([image] * len(chosen))
+            walk.run({node: (seed, rows)}, {0: lambda r, _: maps.append(r.float().sum(1).cpu())})
+            return maps[0]
+
+        return torch.cat(self._in_batches(len(concepts), some))
+
+    def _check_concepts(self, layer, concepts):
+        channels = self.layers[layer]
+        for concept in concepts:
+            if not 0 <= int(concept) < channels:
+                raise InputError(
+                    f"concept {concept}: {layer} has {channels} of them, counted from 0"
+                )
+
+    def _relevance_at(self, prediction, targets, node):
+        """Relevance (T, C, H, W) of targets at a layer's output, and its rows."""
+        found = []
+        walk = Walk(prediction.record, needed=[node])
+        walk.run(
+            self._seeds(prediction, targets),
+            {node: lambda relevance, rows: found.append((relevance.clone(), rows))},
+        )
+        if not found:
+            shape = prediction.record.program.graph.nodes[node].shape[1:]
+            empty = prediction.outputs[0].new_zeros(len(targets), *shape)
+            return empty, Rows([t.image for t in targets])
+        return found[0]
+
+    def _seeds(self, prediction, targets):
+        """Initial relevance of targets, at the nodes where it starts."""
+        images = [target.image for target in targets]
+        everyone = Rows(images)
+        graph = prediction.record.program.graph
+        seeds = {}
+        for output in dict.fromkeys(target.output for target in targets):
+            members = [i for i, target in enumerate(targets) if target.output == output]
+            raw = prediction.outputs[output]
+            relevance = initial_relevance([targets[i] for i in members], raw.shape[1:], raw)
+            seeds[graph.outputs[output]] = (relevance, everyone.select(members))
+        return seeds
+
+    @torch.no_grad()
+    def _explained(self, targets, names, heatmaps, masks):
+        """Result of targets that walk together."""
+        prediction = targets.prediction
+        record = prediction.record
+        layers = record.program.layers
+        nodes = {layers[name]: name for name in names if name in layers}
+        result, visitors = Result(targets), {}
+        shares, per_target = {}, 1
+        if masks is not None:
+            masks, per_target = self._valid_masks(masks, targets)
+            rows = Rows([t.image for t in targets for _ in range(per_target)])
+            shares = dict(transport(record, masks, rows, nodes))
+        for node, name in nodes.items():
+            visitors[node] = self._recorder(result, name, node, shares, per_target, len(targets))
+        if heatmaps:
+            result.heatmaps = torch.zeros(len(targets), *prediction.size)
+            visitors[0] = lambda r, rows: result.heatmaps.index_copy_(
+                0, torch.tensor(rows.members), r.float().sum(1).cpu()
+            )
+        for name in names:
+            channels = self.layers[name]
+            result.relevance[name] = torch.zeros(len(targets), channels)
+            result.positions[name] = torch.zeros(len(targets), channels, dtype=torch.int64)
+            if masks is not None:
+                several = (per_target,) if per_target > 1 or masks.ndim == 4 else ()
+                result.inside[name] = torch.zeros(len(targets), *several, channels)
+        needed = list(visitors) or [0]
+        Walk(record, needed).run(self._seeds(prediction, targets), visitors)
+        return result
+
+    def _recorder(self, result, name, node, shares, per_target, count):
+        def record(relevance, rows):
+            members = torch.tensor(rows.members)
+            values, positions = strongest(relevance)
+            flat = relevance.flatten(2)
+            result.relevance[name][members] = flat.sum(dim=2, dtype=torch.float32).cpu()
+            result.positions[name][members] = positions.cpu()
+            share = shares.get(node)
+            if share is not None:
+                share = share.unflatten(0, (count, per_target))
+                if len(rows) != count:
+                    share = share[members.to(share.device)]
+                landed = share.mul(relevance.unsqueeze(1)).flatten(3).sum(3, dtype=torch.float32)
+                result.inside[name][members] = landed.cpu().reshape(
+                    len(rows), *result.inside[name].shape[1:]
+                )
+
+        return record
+
+    def _valid_masks(self, masks, targets):
+        size = targets.prediction.size
+        if masks.ndim not in (3, 4) or len(masks) != len(targets) or masks.shape[-2:] != size:
+            raise InputError(
+                f"masks: shape {tuple(masks.shape)}; give ({len(targets)}, {size[0]}, {size[1]}) "
+                f"or ({len(targets)}, masks, {size[0]}, {size[1]})"
+            )
+        per_target = masks.shape[1] if masks.ndim == 4 else 1
+        return masks.to(self.device, self.dtype).reshape(-1, *size), per_target
+
+    def _empty(self, result, names, heatmaps):
+        channels = self.layers
+        channels = self.layers
+        for name in names:
+            result.relevance[name] = torch.zeros(0, channels[name])
+            result.positions[name] = torch.zeros(0, channels[name], dtype=torch.int64)
+            result.inside[name] = torch.zeros(0, channels[name])
+        if heatmaps:
+            result.heatmaps = torch.zeros(0, *result.targets.prediction.size)
+        return result
+
+    def _in_batches(self, count, work):
+        """work(start, stop) over `count` rows; halves the batch when memory runs out."""
+        parts, start = [], 0
+        while start < count:
+            stop = min(start + self.rows, count)
+            try:
+                parts.append(work(start, stop))
+                start = stop
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not _out_of_memory(error) or stop - start == 1:
+                    raise
+                self.rows = max(1, (stop - start) // 2)
+                log.warning("memory exhausted: going on with %d targets at a time", self.rows)
+                if self.device.type == "cuda":
+                    torch.cuda.empty_cache()
+        return parts
+
+
+def _out_of_memory(error):
+    text = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        "alloc" in text and "memory" in text
+    )

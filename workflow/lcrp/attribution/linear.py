@@ -1,0 +1,312 @@
+"""Linear maps (convolutions, linear layers, batch norms) under rules for linear maps."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from lcrp.attribution.graph import affine
+from lcrp.attribution.rules import EPSILON, LinearRule
+from lcrp.errors import InputError
+
+
+def stabilised(z, epsilon=EPSILON):
+    """z + sign(z) epsilon with sign(0) = +1, as a new tensor."""
+    return z + torch.where(z < 0, -epsilon, epsilon).to(z.dtype)
+
+
+class Convolution:
+    """Convolution with given weights: its map, and the transpose of that."""
+
+    spatial = 2
+
+    def __init__(self, module):
+        if module.padding_mode != "zeros":
+            raise InputError(f"convolution: padding mode {module.padding_mode!r} has no rule")
+        padding = module.padding
+        if padding == "valid":
+            padding = (0, 0)
+        if padding == "same":
+            extents = [d * (k - 1) for d, k in zip(module.dilation, module.kernel_size)]
+            if any(extent % 2 for extent in extents):
+                raise InputError("convolution: padding 'same' with an even kernel has no rule")
+            padding = tuple(extent // 2 for extent in extents)
+        self.stride, self.padding, self.dilation = module.stride, padding, module.dilation
+        self.groups = module.groups
+        self.weight, self.bias = module.weight.detach(), module.bias
+
+    def map(self, x, weight, bias=None):
+        return F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+
+    def transpose(self, s, weight, size):
+        """size: (H, W) of the map's input."""
+        extra = [
+            n - ((m - 1) * stride - 2 * padding + dilation * (k - 1) + 1)
+            for n, m, stride, padding, dilation, k in zip(
+                size,
+                s.shape[2:],
+                self.stride,
+                self.padding,
+                self.dilation,
+                weight.shape[2:],
+                strict=True,
+            )
+        ]
+        return F.conv_transpose2d(
+            s, weight, None, self.stride, self.padding, extra, self.groups, self.dilation
+        )
+
+    def block(self, blocks):
+        """One weight from blocks[term][part]: outputs stacked by term, inputs by part."""
+        grouped = [[w.unflatten(0, (self.groups, -1)) for w in row] for row in blocks]
+        rows = [torch.cat(row, dim=2) for row in grouped]
+        return torch.cat(rows, dim=1).flatten(0, 1)
+
+
+class TransposedConvolution(Convolution):
+    """Transposed convolution: the two directions of `Convolution` change places."""
+
+    def __init__(self, module):
+        super().__init__(module)
+        self.extra = module.output_padding
+
+    def map(self, x, weight, bias=None):
+        return F.conv_transpose2d(
+            x, weight, bias, self.stride, self.padding, self.extra, self.groups, self.dilation
+        )
+
+    def transpose(self, s, weight, size):
+        return F.conv2d(s, weight, None, self.stride, self.padding, self.dilation, self.groups)
+
+    def block(self, blocks):
+        grouped = [[w.unflatten(0, (self.groups, -1)) for w in row] for row in blocks]
+        rows = [torch.cat(row, dim=1) for row in grouped]
+        return torch.cat(rows, dim=2).flatten(0, 1)
+
+
+class Dense:
+    """Linear layer over the last axis of (B, F)."""
+
+    groups = 1
+
+    def __init__(self, module):
+        self.weight, self.bias = module.weight.detach(), module.bias
+
+    def map(self, x, weight, bias=None):
+        return F.linear(x, weight, bias)
+
+    def transpose(self, s, weight, size):
+        return s @ weight
+
+    def block(self, blocks):
+        return torch.cat([torch.cat(row, dim=1) for row in blocks], dim=0)
+
+
+class Diagonal:
+    """Batch norm in eval mode: every channel scaled and shifted."""
+
+    groups = 1
+
+    def __init__(self, module):
+        scale, shift = affine(module)
+        dtype = module.running_var.dtype
+        self.weight, self.bias = scale.to(dtype), shift.to(dtype)
+
+    def map(self, x, weight, bias=None):
+        terms, parts, channels = weight.shape
+        tail = [1] * (x.ndim - 2)
+        scaled = x.unflatten(1, (1, parts, channels)) * weight.view(
+            1, terms, parts, channels, *tail
+        )
+        z = scaled.sum(dim=2).flatten(1, 2)
+        return z if bias is None else z + bias.view(-1, *tail)
+
+    def transpose(self, s, weight, size):
+        terms, parts, channels = weight.shape
+        tail = [1] * (s.ndim - 2)
+        scaled = s.unflatten(1, (terms, 1, channels)) * weight.view(
+            1, terms, parts, channels, *tail
+        )
+        return scaled.sum(dim=1).flatten(1, 2)
+
+    def block(self, blocks):
+        return torch.stack([torch.stack(row) for row in blocks])
+
+
+MAPS = {
+    nn.Conv2d: Convolution,
+    nn.ConvTranspose2d: TransposedConvolution,
+    nn.Linear: Dense,
+    nn.BatchNorm2d: Diagonal,
+    nn.BatchNorm1d: Diagonal,
+}
+
+
+def linear_map(module):
+    """The linear map of a module of one of the types in MAPS."""
+    return next(make for kind, make in MAPS.items() if isinstance(module, kind))(module)
+
+
+class Shares:
+    """A linear map under a rule: prepared weights, denominators, and both directions.
+
+    Parts of the input are stacked along the channels, and so are the terms of the rule along
+    the outputs, so that each direction is one call of the map whatever the rule. Where the
+    input is known to be non-negative its negative part is left out.
+    """
+
+    def __init__(self, linear, rule: LinearRule, nonnegative):
+        self.linear, self.rule, self.nonnegative = linear, rule, nonnegative
+        terms = [self._simplified(term) for term in rule.terms]
+        self.terms = terms
+        self.kinds = list(dict.fromkeys(part.input for term in terms for part in term.parts))
+        nothing = torch.zeros_like(linear.weight)
+        blocks = []
+        for term in terms:
+            weights = {kind: nothing for kind in self.kinds}
+            for part in term.parts:
+                weights[part.input] = weights[part.input] + part.weight(linear.weight)
+            blocks.append([weights[kind] for kind in self.kinds])
+        self.weight = _laid_out(linear.block(blocks))
+        self.bias = self._stacked_bias()
+
+    def _simplified(self, term):
+        if not self.nonnegative:
+            return term
+        parts = tuple(
+            type(part)("all" if part.input == "positive" else part.input, part.weight)
+            for part in term.parts
+            if part.input != "negative"
+        )
+        return type(term)(parts, term.bias, term.factor, term.gate)
+
+    def _stacked_bias(self):
+        if self.linear.bias is None:
+            return None
+        bias = self.linear.bias.detach()
+        stacked = torch.stack([term.bias(bias) for term in self.terms])
+        if isinstance(self.linear, Diagonal):
+            return stacked.flatten()
+        return stacked.unflatten(1, (self.linear.groups, -1)).transpose(0, 1).flatten()
+
+    def parts(self, x):
+        """The parts of x that the rule distinguishes, stacked along the channels."""
+        made = {
+            "all": lambda: x,
+            "positive": lambda: x.clamp(min=0),
+            "negative": lambda: x.clamp(max=0),
+            "ones": lambda: torch.ones_like(x),
+            "low": lambda: _bound(self.rule.low, x),
+            "high": lambda: _bound(self.rule.high, x),
+        }
+        parts = [made[kind]() for kind in self.kinds]
+        if len(parts) == 1:
+            return parts[0]
+        return self._stack(parts)
+
+    def _stack(self, parts):
+        groups = self.linear.groups
+        if groups == 1:
+            return torch.cat(parts, dim=1)
+        return torch.cat([p.unflatten(1, (groups, -1)) for p in parts], dim=2).flatten(1, 2)
+
+    def _unstacked(self, stacked, count):
+        """Views of the `count` members that were stacked along the channels."""
+        if count == 1:
+            return [stacked]
+        groups = self.linear.groups
+        if groups == 1:
+            return stacked.chunk(count, dim=1)
+        return [
+            member.flatten(1, 2)
+            for member in stacked.unflatten(1, (groups, -1)).chunk(count, dim=2)
+        ]
+
+    def prepare(self, x, output):
+        """Inverse denominators (B, terms * channels, ...) with factors and gates inside."""
+        z = self.linear.map(self.parts(x), self.weight, self.bias)
+        inverse = stabilised(z, self.rule.epsilon).reciprocal_()
+        if any(term.gate != "always" or term.factor != 1 for term in self.terms):
+            gates = {
+                "always": lambda: torch.ones_like(output),
+                "positive": lambda: (output > 0).to(output.dtype),
+                "negative": lambda: (output < 0).to(output.dtype),
+            }
+            open_to = [gates[term.gate]() * term.factor for term in self.terms]
+            inverse.mul_(self._stack(open_to) if len(open_to) > 1 else open_to[0])
+        return inverse
+
+    def backward(self, relevance, x, inverse, rows):
+        """Relevance (T, out, ...) at the output, which is overwritten, to that at the input."""
+        if len(self.terms) == 1:
+            s = rows.multiply_(relevance, inverse)
+        else:
+            s = rows.multiply_(self._stack([relevance] * len(self.terms)), inverse)
+        pulled = self.linear.transpose(s, self.weight, x.shape[2:])
+        if self.kinds == ["all"]:
+            return rows.multiply_(pulled, x)
+        if self.kinds == ["positive", "negative"]:
+            above, below = self._unstacked(pulled, 2)
+            return _signed(rows, above, below, x)
+        if self.kinds == ["ones"]:
+            return pulled
+        parts = self._unstacked(self.parts(x), len(self.kinds))
+        pulled = self._unstacked(pulled, len(self.kinds))
+        return sum(rows.multiplied(p, part) for p, part in zip(pulled, parts, strict=True))
+
+    def adjoint(self, share, x, inverse, rows):
+        """Share (M, in, ...) of each input to the share of each output: `backward` transposed."""
+        parts = self._unstacked(self.parts(x), len(self.kinds))
+        weighted = [rows.multiplied(share, part) for part in parts]
+        stacked = weighted[0] if len(weighted) == 1 else self._stack(weighted)
+        out = rows.multiply_(self.linear.map(stacked, self.weight), inverse)
+        members = self._unstacked(out, len(self.terms))
+        return members[0] if len(members) == 1 else sum(members)
+
+
+class UniformShares(Shares):
+    """Shares that are alike for all channels (the flat rule): one channel does for all."""
+
+    def __init__(self, linear, rule, nonnegative):
+        super().__init__(linear, rule, nonnegative)
+        self.channels = linear.weight.shape[:2]
+        self.weight = self.weight[:1, :1].contiguous()
+
+    def prepare(self, x, output):
+        ones = torch.ones((1, 1, *x.shape[2:]), dtype=x.dtype, device=x.device)
+        z = self.linear.map(ones, self.weight) * x.shape[1]
+        return stabilised(z, self.rule.epsilon).reciprocal_()
+
+    def backward(self, relevance, x, inverse, rows):
+        s = relevance.sum(dim=1, keepdim=True).mul_(inverse)
+        pulled = self.linear.transpose(s, self.weight, x.shape[2:])
+        return pulled.expand(-1, x.shape[1], *[-1] * (x.ndim - 2))
+
+    def adjoint(self, share, x, inverse, rows):
+        out = self.linear.map(share.sum(dim=1, keepdim=True), self.weight).mul_(inverse)
+        return out.expand(-1, self.channels[0], *[-1] * (x.ndim - 2))
+
+
+def shares(module, rule, nonnegative):
+    """How a linear module shares relevance under a rule."""
+    linear = linear_map(module)
+    uniform = rule.name == "flat" and type(linear) is Convolution and linear.groups == 1
+    return (UniformShares if uniform else Shares)(linear, rule, nonnegative)
+
+
+def _signed(rows, above, below, x):
+    """above where x is positive and below where it is negative, times x."""
+    out = torch.empty_like(above, memory_format=torch.preserve_format)
+    sides = zip(rows.paired(above, x), rows.paired(below, x), rows.paired(out, x), strict=True)
+    for (up, image), (down, _), (into, _) in sides:
+        torch.where(image > 0, up, down, out=into)
+        into.mul_(image)
+    return out
+
+
+def _bound(bound, x):
+    bound = torch.as_tensor(bound, dtype=x.dtype, device=x.device)
+    return bound.expand_as(x) if bound.ndim <= x.ndim else bound[0].expand_as(x)
+
+
+def _laid_out(weight):
+    return weight.contiguous(memory_format=torch.channels_last) if weight.ndim == 4 else weight

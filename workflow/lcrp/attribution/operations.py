@@ -1,0 +1,600 @@
+"""What the engine can walk through: one class per kind of operation.
+
+Each knows the relevance it passes down (`backward`) and the transpose of that (`adjoint`), by
+which shares of the input travel up. Tensors of relevance or shares have a leading axis over
+rows (targets or masks); what an image contributes is kept once per image.
+"""
+
+import operator
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from zennit.layer import Sum as ZennitSum
+from zennit.types import Activation
+
+from lcrp.attribution import rules
+from lcrp.attribution.graph import Constant, Input
+from lcrp.attribution.linear import MAPS, linear_map, shares, stabilised
+from lcrp.errors import InputError
+
+
+class Operation:
+    """One node of the walk.
+
+    reads: whether the input tensors, the output tensor are kept for the walk.
+    """
+
+    reads_inputs = False
+    reads_output = False
+
+    def __init__(self, node):
+        self.node = node
+
+    def forward(self, *inputs):
+        """The network's own function."""
+
+        def filled(argument):
+            if isinstance(argument, Input):
+                return inputs[argument.position]
+            if isinstance(argument, list | tuple):
+                return type(argument)(filled(part) for part in argument)
+            return argument
+
+        args = [filled(argument) for argument in self.node.args]
+        kwargs = {name: filled(argument) for name, argument in self.node.kwargs.items()}
+        return self.node.call(*args, **kwargs)
+
+    def nonnegative(self, inputs):
+        """Whether the output is known to be non-negative, given that of the inputs."""
+        return False
+
+    def prepare(self, inputs, output):
+        """What both directions need of the images; computed once per batch of images."""
+        return None
+
+    def backward(self, relevance, state, rows):
+        """Relevance (T, ...) at the output, which may be overwritten, to a list per input."""
+        raise NotImplementedError
+
+    def adjoint(self, shares, state, rows):
+        """Shares (M, ...) of the inputs, one tensor each or None, to that of the output."""
+        raise NotImplementedError
+
+
+class Images(Operation):
+    """The input of the network."""
+
+    def backward(self, relevance, state, rows):
+        return []
+
+
+class Fixed(Operation):
+    """A parameter or buffer: it takes part in no explanation."""
+
+    def forward(self):
+        return self.node.call.value
+
+    def backward(self, relevance, state, rows):
+        return []
+
+
+class Linear(Operation):
+    """Convolution, linear layer or batch norm under a rule for linear maps."""
+
+    reads_inputs = True
+
+    def __init__(self, node, rule, nonnegative):
+        super().__init__(node)
+        self.shares = shares(node.module, rule, nonnegative)
+        self.reads_output = any(term.gate != "always" for term in rule.terms)
+
+    def prepare(self, inputs, output):
+        (x,) = inputs
+        return x, self.shares.prepare(x, output)
+
+    def backward(self, relevance, state, rows):
+        x, inverse = state
+        return [self.shares.backward(relevance, x, inverse, rows)]
+
+    def adjoint(self, shares, state, rows):
+        x, inverse = state
+        return self.shares.adjoint(shares[0], x, inverse, rows)
+
+
+class LinearGradient(Operation):
+    """Convolution, linear layer or batch norm by gradient."""
+
+    def __init__(self, node):
+        super().__init__(node)
+        self.linear = linear_map(node.module)
+        self.weight = self.linear.block([[self.linear.weight]])
+        self.size = None
+
+    def prepare(self, inputs, output):
+        return inputs[0].shape[2:]
+
+    reads_inputs = True
+
+    def backward(self, relevance, state, rows):
+        return [self.linear.transpose(relevance, self.weight, state)]
+
+    def adjoint(self, shares, state, rows):
+        return self.linear.map(shares[0], self.weight)
+
+
+class Through(Operation):
+    """The rule pass, and whatever else lets relevance through unchanged (dropout)."""
+
+    def nonnegative(self, inputs):
+        kinds = (nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Hardsigmoid, nn.Softplus)
+        if isinstance(self.node.module, kinds):
+            return True
+        functions = (F.relu, torch.relu, torch.Tensor.relu, F.relu6, torch.sigmoid, F.hardsigmoid)
+        return self.node.call in functions or (not _is_activation(self.node) and inputs[0])
+
+    def backward(self, relevance, state, rows):
+        return [relevance]
+
+    def adjoint(self, shares, state, rows):
+        return shares[0]
+
+
+class Elementwise(Through):
+    """An activation by gradient: multiplied by its derivative."""
+
+    reads_inputs = True
+
+    def prepare(self, inputs, output):
+        with torch.enable_grad():
+            x = inputs[0].detach().requires_grad_()
+            return torch.autograd.grad(Operation.forward(self, x).sum(), x)[0]
+
+    def backward(self, relevance, state, rows):
+        return [rows.multiply_(relevance, state)]
+
+    def adjoint(self, shares, state, rows):
+        return rows.multiplied(shares[0], state)
+
+
+class Guided(Elementwise):
+    """ReLU under guided backprop; not linear in the signal, so it has no transpose."""
+
+    def backward(self, relevance, state, rows):
+        return [rows.multiply_(relevance.clamp_(min=0), state)]
+
+    def adjoint(self, shares, state, rows):
+        raise InputError(
+            f"{self.node.name}: guided backprop is not linear, so masks cannot be transported; "
+            f"use conditional heatmaps, or another composite"
+        )
+
+
+class Deconv(Guided):
+    """ReLU under DeconvNet."""
+
+    def backward(self, relevance, state, rows):
+        return [relevance.clamp_(min=0)]
+
+
+class Smooth(Operation):
+    """Any differentiable operation by gradient, through autograd."""
+
+    reads_inputs = True
+
+    def prepare(self, inputs, output):
+        return inputs
+
+    def backward(self, relevance, state, rows):
+        _, pull = torch.func.vjp(super().forward, *(rows.expanded(x) for x in state))
+        return list(pull(relevance))
+
+    def adjoint(self, shares, state, rows):
+        inputs = tuple(rows.expanded(x) for x in state)
+        tangents = tuple(
+            torch.zeros_like(x) if s is None else s for x, s in zip(inputs, shares, strict=True)
+        )
+        return torch.func.jvp(super().forward, inputs, tangents)[1]
+
+
+class Sum(Operation):
+    """Explicit sum under the norm rule: in proportion to each summand."""
+
+    reads_inputs = True
+
+    def __init__(self, node, epsilon):
+        super().__init__(node)
+        self.epsilon = epsilon
+
+    def nonnegative(self, inputs):
+        return all(inputs)
+
+    def prepare(self, inputs, output):
+        inverse = stabilised(inputs[0] + inputs[1], self.epsilon).reciprocal_()
+        return inputs[0] * inverse, inverse.mul_(inputs[1])
+
+    def backward(self, relevance, state, rows):
+        return [
+            _fitted(rows.multiplied(relevance, state[0]), self.node, 0),
+            _fitted(rows.multiply_(relevance, state[1]), self.node, 1),
+        ]
+
+    def adjoint(self, shares, state, rows):
+        weighted = [
+            rows.multiplied(_spread(share, ratio), ratio)
+            for share, ratio in zip(shares, state, strict=True)
+            if share is not None
+        ]
+        return weighted[0] if len(weighted) == 1 else weighted[0].add_(weighted[1])
+
+
+class SumGradient(Operation):
+    """Sum by gradient: every summand gets it all."""
+
+    def nonnegative(self, inputs):
+        return all(inputs)
+
+    def backward(self, relevance, state, rows):
+        return [_fitted(relevance.clone(), self.node, 0), _fitted(relevance, self.node, 1)]
+
+    def adjoint(self, shares, state, rows):
+        return sum(share for share in shares if share is not None)
+
+
+class Average(Operation):
+    """Average pooling under the norm rule."""
+
+    reads_inputs = True
+
+    def __init__(self, node, epsilon):
+        super().__init__(node)
+        self.epsilon = epsilon
+
+    def nonnegative(self, inputs):
+        return inputs[0]
+
+    def prepare(self, inputs, output):
+        return inputs[0], stabilised(self.forward(inputs[0]), self.epsilon).reciprocal_()
+
+    def _transpose(self, relevance, x):
+        _, pull = torch.func.vjp(super().forward, x.new_zeros(relevance.shape[0], *x.shape[1:]))
+        return pull(relevance)[0]
+
+    def backward(self, relevance, state, rows):
+        x, inverse = state
+        return [rows.multiply_(self._transpose(rows.multiply_(relevance, inverse), x), x)]
+
+    def adjoint(self, shares, state, rows):
+        x, inverse = state
+        return rows.multiply_(self.forward(rows.multiplied(shares[0], x)), inverse)
+
+
+class Pooling(Operation):
+    """Max pooling by gradient: all to the strongest of the window."""
+
+    reads_inputs = True
+
+    def nonnegative(self, inputs):
+        return inputs[0]
+
+    def _settings(self):
+        settings = dict(stride=None, padding=0, dilation=1, ceil_mode=False)
+        if self.node.module is not None:
+            names = ("kernel_size", *settings)
+            return {name: getattr(self.node.module, name) for name in names}
+        names = ("kernel_size", *settings)
+        given = dict(zip(names, self.node.args[1:], strict=False))
+        given.update({k: v for k, v in self.node.kwargs.items() if k in names})
+        return {**settings, **given}
+
+    def prepare(self, inputs, output):
+        settings = self._settings()
+        if settings["stride"] is None:
+            settings["stride"] = settings["kernel_size"]
+        both = tuple(
+            (v, v) if isinstance(v, int) and not isinstance(v, bool) else v
+            for v in settings.values()
+        )
+        settings = dict(zip(settings, both, strict=True))
+        index = F.max_pool2d(inputs[0], **settings, return_indices=True)[1]
+        return settings, inputs[0].shape[1:], index
+
+    def backward(self, relevance, state, rows):
+        settings, shape, index = state
+        like = relevance.new_empty(()).expand(relevance.shape[0], *shape)
+        return [
+            torch.ops.aten.max_pool2d_with_indices_backward(
+                relevance,
+                like,
+                settings["kernel_size"],
+                settings["stride"],
+                settings["padding"],
+                settings["dilation"],
+                settings["ceil_mode"],
+                rows.expanded(index),
+            )
+        ]
+
+    def adjoint(self, shares, state, rows):
+        _, _, index = state
+        return (
+            shares[0]
+            .flatten(2)
+            .gather(2, rows.expanded(index).flatten(2))
+            .view(shares[0].shape[0], *index.shape[1:])
+        )
+
+
+class Structural(Operation):
+    """A map that is linear and the same for every image, by gradient: resizing, averaging."""
+
+    reads_inputs = True
+
+    def nonnegative(self, inputs):
+        return all(inputs)
+
+    def prepare(self, inputs, output):
+        return [x.shape[1:] for x in inputs]
+
+    def backward(self, relevance, state, rows):
+        zeros = [relevance.new_zeros(len(relevance), *shape) for shape in state]
+        _, pull = torch.func.vjp(self.forward, *zeros)
+        return list(pull(relevance))
+
+    def adjoint(self, shares, state, rows):
+        return self.forward(*_completed(shares, state))
+
+
+class Reshape(Structural):
+    """Flattening, reshaping, permuting, slicing; the leading axis stays where it is."""
+
+    def forward(self, x):
+        if self.node.call not in (torch.reshape, torch.Tensor.reshape, torch.Tensor.view):
+            return super().forward(x)
+        sizes = self.node.args[1:]
+        sizes = sizes[0] if isinstance(sizes[0], list | tuple) else sizes
+        if sizes[0] not in (self.node.sources[0].shape[0], -1):
+            raise InputError(f"{self.node.name}: moves the batch axis; it has no rule")
+        return x.reshape(len(x), *sizes[1:])
+
+
+class Concatenation(Operation):
+    """Concatenation by gradient: each input gets its channels."""
+
+    def nonnegative(self, inputs):
+        return all(inputs)
+
+    reads_inputs = True
+
+    def _axis(self):
+        axis = self.node.kwargs.get("dim", self.node.args[1] if len(self.node.args) > 1 else 0)
+        return axis % len(self.node.shape)
+
+    def prepare(self, inputs, output):
+        if self._axis() == 0:
+            raise InputError(f"{self.node.name}: concatenates images of a batch; it has no rule")
+        return [x.shape[1:] for x in inputs]
+
+    def backward(self, relevance, state, rows):
+        axis = self._axis()
+        return list(relevance.split([shape[axis - 1] for shape in state], dim=axis))
+
+    def adjoint(self, shares, state, rows):
+        return torch.cat(_completed(shares, state), dim=self._axis())
+
+
+class Scaling(Operation):
+    """Multiplication by a constant: relevance passes."""
+
+    def backward(self, relevance, state, rows):
+        return [
+            None if isinstance(source.call, Constant) else relevance for source in self.node.sources
+        ]
+
+    def adjoint(self, shares, state, rows):
+        return next(share for share in shares if share is not None)
+
+
+class Gate(Operation):
+    """A signal times its gate (squeeze-and-excitation, LR-ASPP): all relevance to the signal."""
+
+    def __init__(self, node, signal):
+        super().__init__(node)
+        self.signal = signal
+
+    def backward(self, relevance, state, rows):
+        return [relevance if i == self.signal else None for i in range(2)]
+
+    def adjoint(self, shares, state, rows):
+        return shares[self.signal]
+
+
+def _completed(shares, shapes):
+    """Shares with zeros where an input has none."""
+    given = next(share for share in shares if share is not None)
+    return [
+        given.new_zeros(len(given), *shape) if share is None else share
+        for share, shape in zip(shares, shapes, strict=True)
+    ]
+
+
+def _spread(share, ratio):
+    shape = torch.broadcast_shapes(share.shape[1:], ratio.shape[1:])
+    return share.expand(share.shape[0], *shape).contiguous()
+
+
+def _fitted(relevance, node, position):
+    """Summed over the axes along which this input was broadcast."""
+    shape = node.sources[position].shape[1:]
+    axes = [i + 1 for i, n in enumerate(shape) if n == 1 and relevance.shape[i + 1] != 1]
+    return relevance.sum(dim=axes, keepdim=True) if axes else relevance
+
+
+ADDITIONS = (operator.add, operator.iadd, torch.add, torch.Tensor.add, torch.Tensor.add_)
+PRODUCTS = (operator.mul, operator.imul, torch.mul, torch.Tensor.mul, torch.Tensor.mul_)
+QUOTIENTS = (operator.truediv, torch.div, torch.Tensor.div)
+CONCATENATIONS = (torch.cat, torch.concat)
+POOLINGS = (F.max_pool2d, torch.max_pool2d, torch.nn.functional.max_pool2d)
+RESHAPINGS = (
+    torch.flatten, torch.Tensor.flatten, torch.reshape, torch.Tensor.reshape, torch.Tensor.view,
+    torch.permute, torch.Tensor.permute, torch.Tensor.contiguous, torch.squeeze,
+    torch.Tensor.squeeze, torch.unsqueeze, torch.Tensor.unsqueeze, torch.Tensor.transpose,
+    torch.transpose, operator.getitem,
+)  # fmt: skip
+FUNCTIONAL_RELU = (F.relu, torch.relu, torch.Tensor.relu, torch.Tensor.relu_)
+FUNCTIONAL_ACTIVATIONS = {
+    F.silu: nn.SiLU(), torch.sigmoid: nn.Sigmoid(), torch.Tensor.sigmoid: nn.Sigmoid(),
+    F.hardswish: nn.Hardswish(), F.hardsigmoid: nn.Hardsigmoid(), F.gelu: nn.GELU(),
+    F.leaky_relu: nn.LeakyReLU(), F.relu6: nn.ReLU6(), F.elu: nn.ELU(), torch.tanh: nn.Tanh(),
+}  # fmt: skip
+AVERAGES = (F.avg_pool2d, F.adaptive_avg_pool2d)
+DROPOUTS = (F.dropout, F.dropout2d)
+AVERAGE_MODULES = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+DROPOUT_MODULES = (nn.Dropout, nn.Dropout2d, nn.Identity)
+
+
+def _is_activation(node):
+    return isinstance(node.module, Activation) or node.call in (
+        *FUNCTIONAL_RELU, *FUNCTIONAL_ACTIVATIONS
+    )  # fmt: skip
+
+
+def stand_in(node):
+    """The module by which a composite decides over a function, or None."""
+    if node.call in ADDITIONS:
+        return ZennitSum()
+    if node.call in AVERAGES:
+        return nn.AvgPool2d(1)
+    try:
+        return FUNCTIONAL_ACTIVATIONS.get(node.call)
+    except TypeError:
+        return None
+
+
+REGISTERED = {}
+
+
+def register_operation(module_type, make):
+    """Teach the engine a module.
+
+    module_type: the class; it becomes one node of the graph, whatever code it contains.
+    make(node, rule): an Operation; rule is the composite's, or None where it names none.
+    """
+    REGISTERED[module_type] = make
+
+
+def operation_for(node, rule, nonnegative):
+    """The operation of a node under a rule (None: the composite names none).
+
+    nonnegative: whether each input is known to be non-negative.
+    Raises InputError for what is not on the closed list of operations.
+    """
+    module, gradient = node.module, isinstance(rule, rules.Gradient)
+    for kind, make in REGISTERED.items():
+        if isinstance(module, kind):
+            return make(node, rule)
+    if node.call is None:
+        return Images(node)
+    if isinstance(node.call, Constant):
+        return Fixed(node)
+    if isinstance(module, tuple(MAPS)):
+        return _linear(node, rule, nonnegative)
+    if isinstance(module, AVERAGE_MODULES) or node.call in AVERAGES:
+        return _average(node, rule)
+    if _is_activation(node):
+        return _activation(node, rule)
+    if isinstance(module, nn.MaxPool2d) or node.call in POOLINGS:
+        return Pooling(node)
+    if isinstance(module, nn.Upsample) or node.call is F.interpolate:
+        return _resize(node)
+    if isinstance(module, DROPOUT_MODULES) or node.call in DROPOUTS:
+        return Through(node)
+    if isinstance(module, nn.Flatten) or node.call in RESHAPINGS:
+        return Reshape(node)
+    if node.call in CONCATENATIONS:
+        return Concatenation(node)
+    if node.call in ADDITIONS and len(node.inputs) == 2:
+        return Sum(node, rule.epsilon) if isinstance(rule, rules.Norm) else _sum(node, rule)
+    if node.call in PRODUCTS or node.call in QUOTIENTS:
+        return _product(node, gradient)
+    raise _unknown(node)
+
+
+def _linear(node, rule, nonnegative):
+    if isinstance(rule, rules.LinearRule):
+        return Linear(node, rule, nonnegative[0])
+    if isinstance(rule, rules.Gradient):
+        return LinearGradient(node)
+    if isinstance(rule, rules.Pass) and isinstance(node.module, nn.BatchNorm2d | nn.BatchNorm1d):
+        return Through(node)
+    raise _unknown(node)
+
+
+def _average(node, rule):
+    if isinstance(rule, rules.Norm):
+        return Average(node, rule.epsilon)
+    if isinstance(rule, rules.Gradient):
+        return Structural(node)
+    raise _unknown(node)
+
+
+def _activation(node, rule):
+    if isinstance(rule, rules.Pass):
+        return Through(node)
+    if isinstance(rule, rules.GuidedBackprop):
+        return Guided(node)
+    if isinstance(rule, rules.DeconvNet):
+        return Deconv(node)
+    if isinstance(rule, rules.Gradient) or node.call in FUNCTIONAL_RELU:
+        return Elementwise(node)
+    raise _unknown(node)
+
+
+def _resize(node):
+    mode = getattr(node.module, "mode", node.kwargs.get("mode", "nearest"))
+    if mode not in ("nearest", "nearest-exact", "bilinear"):
+        raise InputError(f"{node.name}: resizing by {mode!r} has no rule; use nearest or bilinear")
+    return Structural(node)
+
+
+def _sum(node, rule):
+    if isinstance(rule, rules.Gradient):
+        return SumGradient(node)
+    raise _unknown(node)
+
+
+def _product(node, gradient):
+    if gradient:
+        return Smooth(node)
+    varying = [source for source in node.sources if not isinstance(source.call, Constant)]
+    if len(varying) == 1:
+        return Scaling(node)
+    gates = [position for position in range(2) if _is_gate(node, position)]
+    if len(gates) == 1 and node.call in PRODUCTS:
+        return Gate(node, 1 - gates[0])
+    raise InputError(
+        f"{node.name}: a product in which neither factor is recognised as the gate; "
+        f"register its module with lcrp.attribution.register_operation"
+    )
+
+
+def _is_gate(node, position):
+    """A factor that comes from a sigmoid, or is spread over the positions of the other."""
+    source, other = node.sources[position], node.sources[1 - position]
+    sigmoids = (nn.Sigmoid, nn.Hardsigmoid)
+    functions = (torch.sigmoid, torch.Tensor.sigmoid, F.hardsigmoid)
+    squashed = isinstance(source.module, sigmoids) or source.call in functions
+    spread = source.shape != other.shape and source.shape[2:] == (1, 1)
+    return squashed or spread
+
+
+def _unknown(node):
+    kind = (
+        type(node.module).__name__
+        if node.module is not None
+        else getattr(node.call, "__name__", str(node.call))
+    )
+    return InputError(
+        f"{node.name}: {kind} has no rule under this composite; teach it with "
+        f"lcrp.attribution.register_operation({kind}, make)"
+    )

@@ -1,0 +1,263 @@
+"""Targets: what is explained, and the relevance that each starts with.
+
+Initial relevance as in Dreyer et al., arXiv 2211.11426. Segmentation, class y: max(logit_y, 0)
+at the pixels predicted as y, scaled to sum to one. Detection: one at the class logit of the
+chosen box. Every target is scaled on its own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import ndimage
+
+from lcrp.errors import InputError, nearest
+from lcrp.models.predictions import Segmentation
+
+
+@dataclass(frozen=True)
+class Target:
+    """One thing to explain.
+
+    image: its place in the batch. instance: which box or region of its class, from 0.
+    score: class score (YOLO), logit (SSD), or mean probability of the pixels (segmentation).
+    logit: the explained logit; for segmentation its mean over the pixels.
+    box: x1 y1 x2 y2 in input pixels. pixels: how many are explained (0 for boxes).
+    output, index, value: which raw output the relevance starts in, flat indices there, and
+        how much at each.
+    prediction: what it was chosen from.
+    """
+
+    image: int
+    class_index: int
+    class_name: str
+    instance: int
+    score: float
+    logit: float
+    box: tuple[float, float, float, float]
+    pixels: int
+    output: int
+    index: torch.Tensor = field(repr=False)
+    value: torch.Tensor = field(repr=False)
+    prediction: "Prediction" = field(repr=False)
+
+
+class Targets(Sequence):
+    """Targets of one prediction, ordered by image."""
+
+    def __init__(self, prediction, members):
+        self.prediction = prediction
+        self._members = sorted(members, key=lambda target: target.image)
+
+    def __len__(self):
+        return len(self._members)
+
+    def __getitem__(self, key):
+        if isinstance(key, slice):
+            return Targets(self.prediction, self._members[key])
+        if isinstance(key, list | tuple | np.ndarray):
+            return Targets(self.prediction, [self._members[i] for i in key])
+        return self._members[key]
+
+    def __repr__(self):
+        return f"Targets({self._members!r})"
+
+    def frame(self):
+        """One row per target: image, class_index, class_name, instance, score, logit, pixels,
+        box_x1, box_y1, box_x2, box_y2 (input pixels)."""
+        return pd.DataFrame(
+            [
+                (t.image, t.class_index, t.class_name, t.instance, t.score, t.logit, t.pixels, *t.box)
+                for t in self
+            ],
+            columns=[
+                "image", "class_index", "class_name", "instance", "score", "logit", "pixels",
+                "box_x1", "box_y1", "box_x2", "box_y2",
+            ],
+        )  # fmt: skip
+
+    def mask(self, i):
+        """The explained pixels (H, W) bool: the predicted region, or the box filled."""
+        height, width = self.prediction.size
+        target = self[i]
+        if target.pixels:
+            mask = torch.zeros(height * width, dtype=torch.bool)
+            mask[target.index.cpu() % (height * width)] = True
+            return mask.view(height, width)
+        x1, y1, x2, y2 = target.box
+        mask = torch.zeros(height, width, dtype=torch.bool)
+        mask[
+            max(round(y1), 0) : max(round(y2), 0),
+            max(round(x1), 0) : max(round(x2), 0),
+        ] = True
+        return mask
+
+
+class Prediction:
+    """What the model says about a batch of images.
+
+    outputs: the raw outputs. decoded: one Detections or Segmentation per image.
+    """
+
+    def __init__(self, model, record, size):
+        self.model, self.record, self.size = model, record, tuple(size)
+        self.outputs = record.outputs
+        self._decoded = {}
+
+    def __len__(self):
+        return self.record.batch
+
+    @property
+    def decoded(self):
+        return self._candidates(0.25)
+
+    def _candidates(self, threshold):
+        if threshold not in self._decoded:
+            self._decoded[threshold] = self.model.decode(self.outputs, threshold=threshold)
+        return self._decoded[threshold]
+
+    def targets(self, classes=None, mode="class", threshold=0.25, rank=1):
+        """The targets of some classes.
+
+        classes: names or indices; a list of such lists, one per image; None for the classes
+            that the model predicts in each image (a background class left out).
+        mode: "class" (one per image and class) or "instance" (one per box or region).
+        threshold: class score that a box must exceed.
+        rank: which box of the class, from the best; detection in class mode only.
+        A class that the model does not predict in an image gives no target there.
+        """
+        if mode not in ("class", "instance"):
+            raise InputError(f"mode: {mode!r} is unknown; use 'class' or 'instance'")
+        make = {
+            ("segmentation", "class"): self._regions,
+            ("segmentation", "instance"): self._components,
+            ("detection", "class"): self._best_boxes,
+            ("detection", "instance"): self._boxes,
+        }[self.model.task, mode]
+        members = []
+        for image, wanted in enumerate(self._wanted(classes)):
+            members += make(image, wanted, threshold, rank)
+        return Targets(self, members)
+
+    def target(self, class_name, image=0, rank=1):
+        """The target of one class in one image; InputError that says what is predicted there."""
+        found = self.targets(
+            [[class_name] if i == image else [] for i in range(len(self))], rank=rank
+        )
+        if not len(found):
+            names = sorted({t.class_name for t in self.targets() if t.image == image})
+            raise InputError(
+                f"class {class_name!r}: not predicted in this image; "
+                f"predicted: {', '.join(names) or 'nothing'}"
+            )
+        return found[0]
+
+    def class_index(self, given):
+        """Index of a class by name or index; InputError with the nearest names."""
+        names = self.model.classes
+        if isinstance(given, str):
+            if given in names:
+                return names.index(given)
+            raise InputError(f"class {given!r}: unknown to the model; use {nearest(given, names)}")
+        if not 0 <= int(given) < len(names):
+            raise InputError(f"class {given}: the model has {len(names)}, counted from 0")
+        return int(given)
+
+    def _wanted(self, classes):
+        if classes is None:
+            return [self._predicted(image) for image in range(len(self))]
+        nested = any(isinstance(entry, list | tuple | set | np.ndarray) for entry in classes)
+        per_image = list(classes) if nested else [list(classes)] * len(self)
+        if len(per_image) != len(self):
+            raise InputError(
+                f"classes: {len(per_image)} lists for {len(self)} images; give one each"
+            )
+        return [list(dict.fromkeys(self.class_index(c) for c in row)) for row in per_image]
+
+    def _predicted(self, image):
+        decoded = self.decoded[image]
+        if isinstance(decoded, Segmentation):
+            found = decoded.labels.unique().tolist()
+        else:
+            found = sorted(set(self._evaluated()[image].labels.tolist()))
+        return [c for c in found if self.model.classes[c] != "background"]
+
+    def _evaluated(self):
+        if "evaluated" not in self._decoded:
+            self._decoded["evaluated"] = self.model.detect(self.outputs)
+        return self._decoded["evaluated"]
+
+    def _regions(self, image, wanted, threshold, rank):
+        labels = self.decoded[image].labels
+        regions = ((c, 0, labels == c) for c in wanted)
+        return [t for c, n, region in regions if (t := self._region(image, c, n, region))]
+
+    def _components(self, image, wanted, threshold, rank):
+        labels = self.decoded[image].labels.cpu().numpy()
+        made = []
+        for c in wanted:
+            numbered, count = ndimage.label(labels == c, structure=np.ones((3, 3)))
+            for n in range(count):
+                region = torch.from_numpy(numbered == n + 1).to(self.outputs[0].device)
+                made.append(self._region(image, c, n, region))
+        return [target for target in made if target]
+
+    def _region(self, image, c, instance, region):
+        logits = self.decoded[image].logits
+        value = logits[c][region].float()
+        weights = value.clamp(min=0)
+        total = weights.double().sum()
+        if not total > 0:
+            return None
+        index = region.flatten().nonzero().flatten()
+        height, width = region.shape
+        ys, xs = index // width, index % width
+        share = logits.float().softmax(dim=0)[c][region].mean()
+        return Target(
+            image, c, self.model.classes[c], instance, float(share), float(value.mean()),
+            (float(xs.min()), float(ys.min()), float(xs.max()) + 1, float(ys.max()) + 1),
+            len(index), 0, index + c * height * width, (weights / total).to(logits.dtype), self,
+        )  # fmt: skip
+
+    def _best_boxes(self, image, wanted, threshold, rank):
+        found = self._candidates(threshold)[image]
+        made = []
+        for c in wanted:
+            order = found.scores[:, c].argsort(descending=True, stable=True)
+            if len(order) >= rank and found.scores[order[rank - 1], c] > threshold:
+                made.append(self._box(image, c, rank - 1, found, int(order[rank - 1])))
+        return made
+
+    def _boxes(self, image, wanted, threshold, rank):
+        found, seen, made = self._evaluated()[image], {}, []
+        for i in range(len(found.labels)):
+            c = int(found.labels[i])
+            if c in wanted and found.confidence[i] > threshold:
+                seen[c] = seen.get(c, -1) + 1
+                made.append(self._box(image, c, seen[c], found, i))
+        return made
+
+    def _box(self, image, c, instance, found, i):
+        output = int(found.output[i])
+        index = (found.base[i] + c * found.stride[i]).reshape(1)
+        logit = self.outputs[output][image].flatten()[index].float()
+        return Target(
+            image, c, self.model.classes[c], instance, float(found.scores[i, c]), float(logit),
+            tuple(found.boxes[i].tolist()), 0, output, index, torch.ones(1, device=index.device),
+            self,
+        )  # fmt: skip
+
+
+def initial_relevance(targets, shape, like):
+    """Relevance (T, *shape) of targets that all start in one output, and zero elsewhere.
+
+    shape: that of the raw output for one image. like: tensor whose dtype and device it gets.
+    """
+    relevance = like.new_zeros((len(targets), *shape))
+    for i, target in enumerate(targets):
+        relevance[i].view(-1)[target.index] = target.value.to(like)
+    if len(shape) == 3:
+        relevance = relevance.contiguous(memory_format=torch.channels_last)
+    return relevance
