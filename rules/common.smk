@@ -9,6 +9,8 @@ import pandas as pd
 
 from lcrp.configuration import (
     Configuration,
+    check_paths,
+    dataset_paths,
     experiment_names,
     parse_entries,
     read_experiment,
@@ -42,15 +44,11 @@ def settings(part, *without):
     return look_up
 
 
-def files_below(path, entry):
-    """Every file of a folder, or the file itself, that an entry of an experiment names."""
-    if os.path.isfile(path):
-        return [path]
-    if not os.path.isdir(path):
-        raise WorkflowError(
-            f"{entry}: `{path}`: no such file or folder; correct the path"
-        )
-    return sorted(str(file) for file in Path(path).rglob("*") if file.is_file())
+def files_below(path):
+    """Every file of a folder, or the file itself."""
+    if path.is_file():
+        return [str(path)]
+    return sorted(str(file) for file in path.rglob("*") if file.is_file())
 
 
 def dataset_source(wildcards):
@@ -74,16 +72,11 @@ def dataset_source(wildcards):
 
 def dataset_files(wildcards):
     """The files that the index is made from; Snakemake compares their checksums."""
-    source = dataset_source(wildcards)
     if experiment(wildcards).scenes:
         return [rules.draw_scenes.output.folder.format(**wildcards, split="test")]
-    file = f"config/experiments/{wildcards.experiment}.yaml: dataset"
-    return [
-        found
-        for key in ("root", "annotations", "masks", "labels", "images")
-        if key in source
-        for found in files_below(source[key], f"{file}.{key}")
-    ]
+    check_paths(experiment(wildcards), wildcards.experiment)
+    paths = dataset_paths(experiment(wildcards))
+    return [file for path in paths.values() for file in files_below(path)]
 
 
 @lru_cache

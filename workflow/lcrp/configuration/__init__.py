@@ -7,11 +7,14 @@ from lcrp.configuration.load import (
     read_configuration,
     read_experiment,
 )
+from lcrp.configuration.paths import check_paths, dataset_paths
 from lcrp.configuration.workflow import Configuration
 
 __all__ = [
     "Configuration",
     "Experiment",
+    "check_paths",
+    "dataset_paths",
     "experiment_names",
     "parse_entries",
     "read_configuration",

@@ -1,0 +1,81 @@
+"""Wrong entries stop the workflow before anything runs, with what is allowed and an example."""
+
+import pytest
+from projects import Project
+
+EXPERIMENT = {
+    "title": "Mine",
+    "model": {"architecture": "yolov5n", "checkpoint": "weights.pt"},
+    "dataset": {"format": "coco", "images": "images", "annotations": "instances.json"},
+}
+
+
+@pytest.fixture
+def empty(tmp_path):
+    project = Project(tmp_path)
+    project.configure("mine")
+    project.write("config/experiments/mine.yaml", EXPERIMENT)
+    return project
+
+
+def refused(project, *arguments):
+    """What a run says that is refused before any job."""
+    run = project.run(*arguments, check=False)
+    assert run.code != 0 and not run.done
+    assert "Traceback (most recent" not in run.text
+    return run.text
+
+
+def test_a_wrong_entry_is_shown_with_an_example(empty):
+    empty.change("mine", {"analysis.targets.mode": "instances"})
+    text = refused(empty)
+    assert "config/experiments/mine.yaml: analysis.targets.mode: `instances`" in text
+    assert "allowed: class, instance" in text
+    assert "targets: {mode: instance}" in text
+
+
+def test_an_experiment_without_a_file_names_the_nearest(empty):
+    empty.configure("mina")
+    text = refused(empty)
+    assert "there is no experiment `mina`; did you mean mine?" in text
+
+
+def test_a_wrong_experiment_does_not_disturb_the_others(empty):
+    empty.write("config/experiments/other.yaml", {"title": 3})
+    for folder in ("images", "weights.pt", "instances.json"):
+        (empty / folder).mkdir()
+    assert empty.plan()["index_dataset"] == 1
+
+
+def test_an_experiment_that_is_only_asked_for_is_checked_as_well(empty):
+    empty.write("config/experiments/other.yaml", {**EXPERIMENT, "colour": "red"})
+    run = empty.run("results/other/report/index.html", check=False)
+    assert run.code != 0 and not run.done
+    assert "config/experiments/other.yaml: colour: is no known entry" in run.text
+
+
+def test_a_folder_of_images_that_is_not_there(empty):
+    (empty / "weights.pt").touch()
+    text = refused(empty)
+    assert "config/experiments/mine.yaml: dataset.images: `images`: no such file" in text
+
+
+def test_a_checkpoint_that_is_not_there(empty):
+    (empty / "images").mkdir()
+    (empty / "instances.json").touch()
+    text = refused(empty)
+    assert "weights.pt" in text
+
+
+def test_the_shipped_configuration_is_planned_without_downloads(root, tmp_path):
+    project = Project(tmp_path)
+    (project / "config").symlink_to(root / "config")
+    plan = project.plan()
+    assert plan["train_model"] == 2 and plan["build_report"] == 2
+    assert not [rule for rule in plan if "download" in rule]
+
+
+def test_experiments_can_be_asked_for_by_name(root, tmp_path):
+    project = Project(tmp_path)
+    (project / "config").symlink_to(root / "config")
+    assert project.plan("demo-detection")["train_model"] == 1
