@@ -51,7 +51,7 @@ def build_report(
 
     destination: the folder; its first page is index.html. store: path of the merged concept
     store. title, caption: heading and paragraph of the first page. layer: the layer shown first
-    (default: the last of the store).
+    (default: that of the figures, or the last of the store).
 
     All else may be absent, and the pages then say so or leave it out. quality: JSON with what the
     model achieves; quality_classes: the same per class, CSV with a column `class`. tables: {name:
@@ -69,7 +69,7 @@ def build_report(
     try:
         with open_store(store) as opened:
             report = _Report(draft, opened, title, caption, layer)
-            report.take_gallery(gallery)
+            report.take_gallery(gallery, layer)
             report.take_atlas(atlas)
             report.take_tables(table_files.existing(tables))
             report.take_quality(quality, quality_classes)
@@ -101,14 +101,18 @@ class _Report:
         self.shown, self.problems = [], []
         self.strips, self.tile = {}, 0
         self.tables, self.table_rows = {}, {}
-        self.quality, self.class_quality = {}, {}
+        self.quality, self.class_quality, self.measured = {}, {}, []
         self.swaps = None
         self.run_times = []
         self.class_facts = []
 
-    def take_gallery(self, folder):
-        if folder is not None:
-            self.shown, self.problems = collect(folder, self.folder)
+    def take_gallery(self, folder, wanted_layer):
+        if folder is None:
+            return
+        self.shown, self.problems = collect(folder, self.folder)
+        layers = [part["layer"] for shown in self.shown for part in shown.summary["concepts"]]
+        if wanted_layer is None and layers and layers[0] in self.layers:
+            self.layer = layers[0]
 
     def take_atlas(self, folder):
         if folder is None:
@@ -139,6 +143,14 @@ class _Report:
                     self.folder, f"table-{name}", table, about
                 )
 
+    def tables_in_order(self):
+        """(name, what a page must know) of the context tables, the shortest kinds first."""
+        order = ("classes", "pairs", "instances", "concepts")
+        return sorted(
+            self.tables.items(),
+            key=lambda item: order.index(item[0]) if item[0] in order else len(order),
+        )
+
     def take_quality(self, path, classes):
         if path is not None:
             try:
@@ -148,7 +160,9 @@ class _Report:
         if classes is not None:
             table = table_files.read_table(classes)
             self.class_quality = {str(row["class"]): row for row in table.to_dict("records")}
-            self.table_rows["quality"] = table
+            self.measured = [
+                name for name in table.columns if name not in ("class", "class_index", "index")
+            ]
 
     def take_swaps(self, path, examples):
         if path is None:
@@ -177,8 +191,10 @@ class _Report:
         """Writes one data file per layer and keeps what the class pages show."""
         leading = defaultdict(dict)
         by_layer = defaultdict(dict)
+        scores = self._scores()
         for layer in progress(self.layers):
             profile = layer_profile(self.store, layer)
+            self._take_scores(profile, scores.get(layer))
             strips = self.strips.get(layer, {})
             write_data(
                 self.folder,
@@ -205,13 +221,42 @@ class _Report:
                     }
                     for concept, relevance, outside in profile.leading(int(class_index), LEADING)
                 ]
-                by_layer[int(class_index)][layer] = _weighted(
-                    profile.outside[row], profile.relevance[row]
-                )
+                outside = _weighted(profile.outside[row], profile.relevance[row])
+                by_layer[int(class_index)][layer] = outside
         self.class_facts = [
             self._class_facts(int(index), leading[int(index)], by_layer[int(index)])
             for index in sorted(set(self.store.targets["class"].tolist()))
         ]
+
+    def _scores(self):
+        """{layer: rows of concepts.csv} if the table was given."""
+        table = self.table_rows.get("concepts")
+        if table is None or not {"class", "layer", "concept", "context_score"} <= set(table):
+            return {}
+        return dict(tuple(table.groupby("layer", sort=False)))
+
+    def _take_scores(self, profile, rows):
+        """Shows the scores of concepts.csv instead of those that the store alone gives.
+
+        They say the same, and leave out what the table leaves out: classes with few targets.
+        """
+        if rows is None:
+            return
+        known = {str(self.store.classes[index]): row for row, index in enumerate(profile.classes)}
+        place = rows["class"].map(known)
+        rows, place = rows[place.notna()], place[place.notna()].astype(int)
+        concepts = rows["concept"].to_numpy(np.int64)
+        profile.outside[:-1] = np.nan
+        profile.outside[place.to_numpy(), concepts] = rows["context_score"].to_numpy(float)
+
+    def _class_scores(self, name):
+        """{layer or "all": context score} of a class in classes.csv."""
+        table = self.table_rows.get("classes")
+        if table is None or not {"class", "layer", "context_score"} <= set(table):
+            return {}
+        rows = table[table["class"] == name]
+        scores = zip(rows["layer"], rows["context_score"].astype(float), strict=True)
+        return {layer: None if np.isnan(score) else score for layer, score in scores}
 
     def _strip(self, layer, strips, concept, class_index):
         for name in (f"{concept}-{class_index}", str(concept)):
@@ -236,8 +281,10 @@ class _Report:
     def _class_facts(self, index, leading, outside_by_layer):
         name = str(self.store.classes[index])
         there = self.store.targets[self.store.targets["class"] == index]
+        scores = self._class_scores(name)
+        outside_by_layer = {key: scores.get(key, own) for key, own in outside_by_layer.items()}
         known = [value for value in outside_by_layer.values() if value is not None]
-        outside = float(np.mean(known)) if known else None
+        outside = scores.get("all", float(np.mean(known)) if known else None)
         return {
             "index": index,
             "name": name,

@@ -69,8 +69,10 @@ def key_figures(quality: dict) -> list[dict]:
     for name, value in quality.items():
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             heading = _FIGURES.get(name, name.replace("_", " "))
-            found.append({"name": name, "heading": heading, "value": value})
-    return sorted(found, key=lambda figure: figure["name"] not in _FIGURES)
+            found.append(
+                {"name": name, "heading": heading, "value": value, "known": name in _FIGURES}
+            )
+    return sorted(found, key=lambda figure: not figure["known"])
 
 
 def run_times(benchmarks: dict | None) -> list[dict]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,13 @@ from lcrp.errors import InputError
 from lcrp.report.data_files import plain, write_data
 
 # What columns hold decides how they are shown: everything else follows the type.
-_LINKED = {"class": "class", "image": "image", "concept": "concept", "layer": "layer"}
+_LINKED = ("class", "image", "concept", "layer")
+_SHARE = re.compile(r"(.+_)?share|context_(score|low|high|score_relmax)|(follow|stay)s?")
+# Wide or secondary; shown when asked for.
+_ASIDE = {
+    "scored", "images", "relevance", "relmax_targets", "kind", "references", "reference_images",
+    "target", "thing",
+}  # fmt: skip
 
 
 def read_table(path) -> pd.DataFrame:
@@ -28,13 +35,19 @@ def column_heading(name: str) -> str:
 
 
 def columns_of(table: pd.DataFrame, descriptions: dict | None = None) -> list[dict]:
-    """Name, heading, kind (text, whole, number, link) and description of each column."""
+    """What a page must know of each column.
+
+    Its name, heading and description; its kind (text, flag, whole, number, share, or what it
+    links to); aside: hidden at first; layer: the column that names a concept's layer.
+    """
     columns = []
     for name in table.columns:
-        kind = _LINKED.get(name)
-        if kind is None:
+        kind = name.removeprefix("leading_")
+        if kind not in _LINKED:
             if pd.api.types.is_bool_dtype(table[name]):
                 kind = "flag"
+            elif _SHARE.fullmatch(name) and pd.api.types.is_numeric_dtype(table[name]):
+                kind = "share"
             elif pd.api.types.is_integer_dtype(table[name]):
                 kind = "whole"
             elif pd.api.types.is_numeric_dtype(table[name]):
@@ -47,6 +60,8 @@ def columns_of(table: pd.DataFrame, descriptions: dict | None = None) -> list[di
                 "heading": column_heading(name),
                 "kind": kind,
                 "about": (descriptions or {}).get(name, ""),
+                "aside": name in _ASIDE and len(table.columns) > 8,
+                "layer": name.replace("concept", "layer") if kind == "concept" else "",
             }
         )
     return columns

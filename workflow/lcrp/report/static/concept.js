@@ -61,18 +61,18 @@ document.addEventListener("DOMContentLoaded", () => {
       ])
       .sort((a, b) => b[2] - a[2])
       .map(([name, targets, relevance, outside]) => [
-        name, targets, relevance === null ? null : 100 * relevance, outside === null ? null : 100 * outside,
+        name, targets, relevance, outside,
       ]);
     if (used) used.destroy();
     field("used").querySelectorAll("thead, tbody").forEach((part) => part.remove());
     used = lcrp.dataTable(field("used"), {
       columns: [
         { heading: "class", kind: "class", about: "" }, { heading: "targets", kind: "whole", about: "" },
-        { heading: "mean relevance, %", kind: "number", about: "Share of the layer's absolute relevance" },
-        { heading: "outside the object, %", kind: "number", about: "Of the concept's relevance for the class" },
+        { heading: "mean relevance", kind: "share", about: "Share of the layer's absolute relevance" },
+        { heading: "outside the object", kind: "share", about: "Of the concept's relevance for the class" },
       ],
       rows,
-    }, { paging: rows.length > 25 });
+    });
   };
 
   const seen = (layer, concept) => {

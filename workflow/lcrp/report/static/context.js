@@ -4,6 +4,8 @@ document.addEventListener("DOMContentLoaded", async () => {
   const site = lcrp.data.site;
   const field = (id) => document.getElementById(id);
 
+  let seen = false; // the plot's library is large: it waits until the plot comes into view
+
   const fill = async (element, file) => {
     const data = await lcrp.load(file);
     if (element.api) {
@@ -26,6 +28,8 @@ document.addEventListener("DOMContentLoaded", async () => {
   }
 
   const plotted = async () => {
+    if (!seen) return;
+    await lcrp.script("lib/plotly.js");
     const layer = await lcrp.layer(field("layer").value);
     const chosen = field("class").value === "" ? null : Number(field("class").value);
     const concepts = [...Array(layer.channels).keys()].filter((concept) =>
@@ -34,7 +38,8 @@ document.addEventListener("DOMContentLoaded", async () => {
     const ink = style.getPropertyValue("--ink").trim(), line = style.getPropertyValue("--line").trim();
     const axis = { gridcolor: line, zerolinecolor: line, linecolor: ink, automargin: true };
     await window.Plotly.react("plot", [{
-      type: "scattergl", mode: "markers",
+      // WebGL starts slowly, and not everywhere: only where there are many points.
+      type: concepts.length > 3000 ? "scattergl" : "scatter", mode: "markers",
       x: concepts.map((concept) => 100 * layer.relevanceOf(concept, chosen)),
       y: concepts.map((concept) => 100 * layer.outsideOf(concept, chosen)),
       customdata: concepts,
@@ -81,11 +86,14 @@ document.addEventListener("DOMContentLoaded", async () => {
   }
   for (const id of ["layer", "class"]) field(id).addEventListener("change", plotted);
   document.addEventListener("lcrp-theme", plotted);
-  await matrix();
-  if (site.layers.length) {
+  new IntersectionObserver(async (entries, observer) => {
+    if (!entries.some((entry) => entry.isIntersecting) || !site.layers.length) return;
+    observer.disconnect();
+    seen = true;
     await plotted();
     field("plot").on("plotly_click", (event) => {
       location.href = lcrp.conceptLink(field("plot").layerShown, event.points[0].customdata);
     });
-  }
+  }, { rootMargin: "300px" }).observe(field("plot"));
+  await matrix();
 });

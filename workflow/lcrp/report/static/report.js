@@ -3,17 +3,22 @@
   const lcrp = window.lcrp;
   const loading = {};
 
-  // Loads data/<name>.js once and resolves with its value.
-  lcrp.load = (name) => {
-    if (lcrp.data[name] !== undefined) return Promise.resolve(lcrp.data[name]);
-    loading[name] ??= new Promise((resolve, reject) => {
+  // Loads a script of the report once.
+  lcrp.script = (file) => {
+    loading[file] ??= new Promise((resolve, reject) => {
       const script = document.createElement("script");
-      script.src = `${lcrp.root}data/${encodeURIComponent(name)}.js`;
-      script.onload = () => resolve(lcrp.data[name]);
-      script.onerror = () => reject(new Error(`data/${name}.js is missing`));
+      script.src = `${lcrp.root}${file}`;
+      script.onload = resolve;
+      script.onerror = () => reject(new Error(`${file} is missing`));
       document.head.append(script);
     });
-    return loading[name];
+    return loading[file];
+  };
+
+  // Loads data/<name>.js once and resolves with its value.
+  lcrp.load = async (name) => {
+    if (lcrp.data[name] === undefined) await lcrp.script(`data/${encodeURIComponent(name)}.js`);
+    return lcrp.data[name];
   };
 
   // An element with properties, attributes (in `attributes`) and children.
@@ -83,7 +88,7 @@
 
   // How DataTables shows a column of a data file; numbers sort by their value.
   const cell = (columns) => (column) => {
-    const layer = columns.findIndex((other) => other.kind === "layer");
+    const layer = columns.findIndex((other) => other.name === column.layer);
     const kind = column.kind;
     return (value, type, row) => {
       if (type === "sort" || type === "type") return value === null ? -Infinity : value;
@@ -101,6 +106,7 @@
         return `<a href="${text(lcrp.conceptLink(row[layer], value))}">${value}</a>`;
       }
       if (kind === "flag") return value ? "yes" : "no";
+      if (kind === "share") return lcrp.percent(value);
       return kind === "number" || kind === "whole" ? number(value) : text(String(value));
     };
   };
@@ -109,23 +115,31 @@
   const filterRow = (api, columns) => {
     const row = lcrp.element("tr");
     columns.forEach((column, place) => {
-      const numeric = ["number", "whole"].includes(column.kind);
+      const numeric = isNumeric(column);
+      const unit = column.kind === "share" ? 0.01 : 1;
       const field = lcrp.element("input", {
         type: "search",
-        placeholder: numeric ? "at least" : "filter",
+        placeholder: column.kind === "share" ? "at least %" : numeric ? "at least" : "filter",
         ariaLabel: `${column.heading}: ${numeric ? "at least" : "contains"}`,
       });
       field.addEventListener("input", () => {
         const wanted = field.value.trim().toLowerCase();
-        const least = Number(wanted.replace(",", "."));
+        const least = unit * Number(wanted.replace(",", ".").replace("%", ""));
         const matches = (value) =>
           numeric ? value !== "" && Number(value) >= least : String(value).toLowerCase().includes(wanted);
         api.column(place).search.fixed("field", wanted === "" ? null : matches).draw();
       });
       row.append(lcrp.element("td", {}, field));
     });
+    const arrange = () => columns.forEach((_, place) => {
+      row.cells[place].hidden = !api.column(place).visible();
+    });
+    api.on("column-visibility", arrange);
     api.table().header().append(row);
+    arrange();
   };
+
+  const isNumeric = (column) => ["number", "whole", "share"].includes(column.kind);
 
   const words = {
     search: "Search", lengthMenu: "_MENU_ rows per page", info: "_START_ to _END_ of _TOTAL_",
@@ -133,7 +147,11 @@
     emptyTable: "No rows.",
   };
 
-  lcrp.dataTable = (table, data, options = {}) => {
+  // A table of a data file; columns with `aside` wait behind the button Columns.
+  lcrp.dataTable = (table, data) => {
+    const many = data.rows.length > 10;
+    const hidden = data.columns.some((column) => column.aside);
+    const buttons = hidden ? { buttons: [{ extend: "colvis", text: "Columns" }] } : null;
     const render = cell(data.columns);
     const api = new window.jQuery.fn.dataTable(table, {
       data: data.rows,
@@ -142,13 +160,16 @@
           ? `<span title="${text(column.about)}">${text(column.heading)}</span>`
           : text(column.heading),
         render: render(column),
-        className: ["number", "whole"].includes(column.kind) ? "number" : "",
-        type: ["number", "whole"].includes(column.kind) ? "num" : undefined,
+        className: isNumeric(column) ? "number" : column.kind === "text" ? "words" : "",
+        type: isNumeric(column) ? "num" : undefined,
+        visible: !column.aside,
       })),
       deferRender: true, autoWidth: false, pageLength: 25, order: [], language: words,
-      orderCellsTop: true, titleRow: 0, ...options,
+      orderCellsTop: true, titleRow: 0,
+      paging: many, searching: many, info: many,
+      layout: { top1Start: buttons },
     });
-    filterRow(api, data.columns);
+    if (many) filterRow(api, data.columns);
     return api;
   };
 
@@ -169,7 +190,7 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     themeButton();
-    for (const table of document.querySelectorAll("table[data-sort]")) {
+    for (const table of document.querySelectorAll("table.sortable")) {
       const many = table.tBodies[0].rows.length > 25;
       new window.jQuery.fn.dataTable(table, {
         paging: many, searching: many, info: many, autoWidth: false, order: [],

@@ -1,0 +1,184 @@
+"""An experiment made of random numbers and small pictures, as the report finds it on disk."""
+
+import json
+
+import cv2
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from lcrp.context import context_tables
+from lcrp.render import ConceptPart, Explanation, Marked, Reference, file_name, save_figure
+from lcrp.render.atlas import TILE, strip
+from lcrp.store import LayerRecords, ShardRecords, merge_shards, open_store, write_shard
+
+CLASSES = ["boat", "car", "traffic light", "Boat", "vélo <b> & co", "empty class"]
+LAYERS = {"model.0.conv": (6, (8, 12)), "model.8.cv3.conv": (24, (2, 3))}
+
+
+def store_of(folder, images=12, classes=CLASSES, layers=None, seed=0, per_image=3):
+    """Writes a merged store; two images are unreadable or without target."""
+    random = np.random.default_rng(seed)
+    layers = LAYERS if layers is None else layers
+    status = ["ok"] * images
+    if images > 3:
+        status[2], status[3] = "unreadable", "no-target"
+    usable = len(classes) - 1  # the last class has no target
+    rows = [
+        (image, int(c), 0)
+        for image in range(images)
+        if status[image] == "ok"
+        for c in sorted(random.choice(usable, min(per_image, usable), replace=False))
+    ]
+    targets = pd.DataFrame(rows, columns=["image", "class", "instance"])
+    number = len(targets)
+    targets["score"] = random.random(number)
+    targets["thing"] = [f"thing {i}" for i in range(number)]
+    table = pd.DataFrame(
+        {
+            "id": [f"scene {i}" for i in range(images)],
+            "file": [f"images/{i}.png" for i in range(images)],
+            "height": 96,
+            "width": 128,
+            "status": status,
+        }
+    )
+    recorded = {}
+    for layer, (channels, shape) in layers.items():
+        relevance = random.gamma(0.3, size=(number, channels)).astype(np.float32)
+        inside = relevance * random.random((number, channels)).astype(np.float32)
+        inside[targets["class"] == 1] = np.nan  # class without annotation
+        recorded[layer] = LayerRecords(
+            relevance,
+            random.integers(0, 4, (number, channels)).astype(np.int32),
+            inside,
+            random.random((images, channels)).astype(np.float32),
+            random.integers(0, 4, (images, channels)).astype(np.int32),
+            shape,
+        )
+    attrs = {
+        "experiment": "toy",
+        "architecture": "yolov5n",
+        "task": "detection",
+        "classes": list(classes),
+        "composite": "EpsilonPlusFlat",
+        "target_mode": "class",
+        "target_source": "annotated",
+        "input_size": (96, 128),
+        "weights_sha256": "0" * 64,
+        "dataset_fingerprint": "1" * 64,
+        "versions": {"torch": "2.9", "lcrp": "0.1.0"},
+    }
+    write_shard(folder / "0.zarr.zip", ShardRecords(attrs, table, targets, recorded))
+    merge_shards([folder / "0.zarr.zip"], folder / "concepts.zarr.zip")
+    return folder / "concepts.zarr.zip"
+
+
+def scene(seed, size=(96, 128)):
+    """A picture of strokes with a bright disc, and the disc's box."""
+    random = np.random.default_rng(seed)
+    height, width = size
+    picture = np.full((height, width, 3), random.integers(60, 160, 3), np.uint8)
+    for _ in range(25):
+        a, b = (tuple(int(v) for v in random.integers(0, (width, height))) for _ in range(2))
+        cv2.line(picture, a, b, tuple(int(v) for v in random.integers(0, 255, 3)), 1)
+    x, y = int(random.integers(20, width - 20)), int(random.integers(20, height - 20))
+    cv2.circle(picture, (x, y), 12, (240, 220, 60), -1)
+    return picture, (float(x - 12), float(y - 12), float(x + 12), float(y + 12))
+
+
+def explanation_of(image, class_index, layer, concepts, seed=0, name=None):
+    """An explanation of a `scene`."""
+    random = np.random.default_rng(seed)
+    name = name or CLASSES[class_index]
+    picture, box = scene(seed)
+    rows, columns = np.mgrid[: picture.shape[0], : picture.shape[1]]
+    near = np.exp(-((columns - box[0] - 12) ** 2 + (rows - box[1] - 12) ** 2) / 300)
+    heat = near * random.random(near.shape)
+    x, y = int(box[0]), int(box[1])
+    tile = Reference(
+        image, name, 0.1, picture[y : y + 24, x : x + 24], heat[y : y + 24, x : x + 24],
+        near[y : y + 24, x : x + 24] > 0.5, (x, y, x + 24, y + 24),
+    )  # fmt: skip
+    parts = [
+        ConceptPart(layer, int(c), 0.2 / (n + 1), heat, 0.3, [("car", 0.1)], [tile] * 4)
+        for n, c in enumerate(concepts)
+    ]
+    return Explanation(
+        image, file_name(name), class_index, name, picture, heat,
+        [Marked(name, box, score=0.8, explained=True)], [Marked(name, box, explained=True)],
+        parts, 0.8, float(random.random()), "annotation", "yolov5n", "toy",
+    )  # fmt: skip
+
+
+def experiment_of(folder):
+    """Everything that `build_report` takes; returns its arguments without the destination."""
+    store = store_of(folder)
+    layer = "model.8.cv3.conv"
+    gallery = folder / "explanations"
+    listed = []
+    with open_store(store) as opened:
+        for _, target in opened.targets.iloc[:10].iterrows():
+            image, index = f"scene {target['image']}", int(target["class"])
+            best = opened.top_concepts(layer, class_index=index, k=3)["concept"]
+            name = file_name(CLASSES[index])
+            explanation = explanation_of(image, index, layer, best, seed=len(listed))
+            save_figure(explanation, gallery / image / f"{name}.png", 800)
+            listed.append({"image": image, "target": name, "problem": ""})
+        atlas = atlas_of(folder / "atlas", opened, layer)
+    listed.append({"image": "scene 2", "target": "", "problem": "images/2.png: unreadable; fix it"})
+    pd.DataFrame(listed).to_csv(gallery / "gallery.csv", index=False)
+    quality = folder / "quality.json"
+    quality.write_text(json.dumps({"map": 0.61, "map50": 0.9123, "images": 12}))
+    (folder / "quality.csv").write_text("class,ap,ap50\nboat,0.5,0.9\ncar,0.7,0.93\n")
+    return {
+        "store": store,
+        "title": "Toy experiment",
+        "caption": "Random numbers & small pictures <of discs>.",
+        "layer": layer,
+        "quality": quality,
+        "quality_classes": folder / "quality.csv",
+        "tables": context_of(folder, store),
+        "gallery": gallery,
+        "atlas": atlas,
+        **swaps_of(folder),
+        "benchmarks": {"analyse_shard": [benchmark_of(folder, 12.5), benchmark_of(folder, 2.5)]},
+    }
+
+
+def atlas_of(folder, store, layer):
+    """Strips of the layer's first concepts."""
+    (folder / file_name(layer)).mkdir(parents=True)
+    strips = {}
+    for name in ("0", "1", "2", "3-0", "3"):
+        tiles = explanation_of("scene 1", 0, layer, [0], seed=len(name)).concepts[0].references
+        strip(tiles).save(folder / file_name(layer) / f"{name}.webp")
+        strips[name] = [["scene 0", "boat"], ["scene 1", "Boat"], ["scene 9", "car"], ["x", "car"]]
+    (folder / "atlas.json").write_text(json.dumps({"tile": TILE, "strips": {layer: strips}}))
+    return folder
+
+
+def context_of(folder, store):
+    """Context tables as CSV files."""
+    names = ("concepts", "classes", "instances")
+    with open_store(store) as opened:
+        for name, table in context_tables(opened, minimum_targets=2, draws=20).items():
+            table.to_csv(folder / f"{name}.csv", index=False)
+    return {name: folder / f"{name}.csv" for name in names}
+
+
+def swaps_of(folder):
+    """A table of swapped contexts with one picture."""
+    (folder / "swaps.csv").write_text(
+        "class,kind,objects,follows,stays\nboat,twin,40,0.975,0.025\ncar,shape,38,0,1\n"
+    )
+    (folder / "examples").mkdir()
+    Image.fromarray(scene(3)[0]).save(folder / "examples" / "boat_on_road.png")
+    return {"swaps": folder / "swaps.csv", "swap_examples": folder / "examples"}
+
+
+def benchmark_of(folder, seconds):
+    """A benchmark file as Snakemake writes it."""
+    path = folder / f"{seconds}.tsv"
+    path.write_text(f"s\th:m:s\tmax_rss\tmax_vms\n{seconds}\t0:00:12\t512.5\t-\n")
+    return path
