@@ -18,6 +18,9 @@ from lcrp.configuration import (
 from lcrp.errors import InputError
 from snakemake.exceptions import WorkflowError
 
+# Progress bars of jobs that run side by side share one terminal.
+os.environ.setdefault("TQDM_MININTERVAL", "2")
+
 try:
     CONFIGURATION = parse_entries(Configuration, config, "config/config.yaml")
     for name in CONFIGURATION.experiments:

@@ -10,6 +10,7 @@ rule draw_scenes:
         "benchmarks/results/draw_scenes/{experiment}/{split}.tsv"
     conda:
         "../workflow/envs/lcrp.yaml"
+    threads: 2
     params:
         scenes=lambda wildcards: experiment(wildcards).dataset.drawn(wildcards.split),
     message:

@@ -4,9 +4,8 @@ import json
 from contextlib import contextmanager
 from pathlib import Path
 
-from lcrp.datasets import open_dataset
-
 from lcrp.attribution import Explainer
+from lcrp.datasets import open_dataset
 from lcrp.models import load_model
 from lcrp.render import Composer, Settings
 from lcrp.store import open_store

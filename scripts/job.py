@@ -29,7 +29,8 @@ class _Log:
         return len(text)
 
     def flush_line(self):
-        self.file.write(self.line.strip("\r"))
+        line = self.line.strip("\r\n")
+        self.file.write(f"{line}\n" if line else "")
         self.file.flush()
         self.line = ""
 

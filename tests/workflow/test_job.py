@@ -47,9 +47,9 @@ def test_a_disk_that_takes_nothing_is_one_line(script, number):
 
 def test_progress_is_logged_by_its_last_state(script):
     with job(script):
-        for text in ("\r10 %", "\r60 %", "\r100 %", "\nready\n"):
+        for text in ("\r10 %", "\r60 %", "\r100 %", "\nready\n", "\r3 of 4"):
             sys.stderr.write(text)
-    assert log_of(script) == "100 %\nready\n"
+    assert log_of(script) == "100 %\nready\n3 of 4\n"
 
 
 def test_a_whole_output_replaces_the_old_one(tmp_path):

@@ -67,7 +67,7 @@ def test_a_missing_entry():
 
 def test_an_unknown_dataset_format():
     text = message({"dataset": {"format": "cocoo", "images": "a"}})
-    assert "`format: cocoo` is not allowed; allowed: scenes, coco, voc" in text
+    assert "`format: cocoo` is not allowed; allowed: scenes, coco, folder" in text
     assert example(text)["dataset"].keys() == {"format", "images", "annotations"}
 
 

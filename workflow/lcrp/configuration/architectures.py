@@ -14,6 +14,18 @@ ARCHITECTURES = (
     "yolov6s",
     "yolov6",
     "ssd512",
+    "deeplabv3_resnet50",
+    "deeplabv3_resnet101",
+    "deeplabv3_mobilenet_v3_large",
+    "fcn_resnet50",
+    "fcn_resnet101",
+    "lraspp_mobilenet_v3_large",
+    "ssd300_vgg16",
+    "ssdlite320_mobilenet_v3_large",
+    "smp_unetplusplus",
+    "smp_linknet",
+    "smp_fpn",
+    "smp_deeplabv3plus",
 )
 
 

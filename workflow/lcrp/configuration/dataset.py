@@ -44,7 +44,15 @@ class ScenesDataset(Images):
         return {key: value for key, value in self.scenes.settings().items() if key != other}
 
 
-class CocoDataset(Images):
+class AnnotatedImages(Images):
+    """Images whose annotations name classes, which are matched with the model's by name."""
+
+    unknown: Literal["error", "ignore"] = Field(
+        "error", description="What to do with annotations of a class that the model has not."
+    )
+
+
+class CocoDataset(AnnotatedImages):
     """A folder of images and a COCO JSON file."""
 
     format: Literal["coco"]
@@ -52,10 +60,27 @@ class CocoDataset(Images):
     annotations: Text = Field(
         description="COCO JSON file.", examples=["path/to/annotations/instances.json"]
     )
+    masks: Text | None = Field(
+        None,
+        description="Folder of PNG class masks, named like the images, for segmentation.",
+        examples=["path/to/masks"],
+    )
+    only: Text | None = Field(
+        None,
+        description="Another COCO JSON file: take only the images that it lists.",
+        examples=["path/to/annotations/subset.json"],
+    )
 
 
-class VocDataset(Images):
-    """VOC's layout, or mask folders like it."""
+class FolderDataset(Images):
+    """Images without annotations: what the model predicts is explained."""
+
+    format: Literal["folder"]
+    images: Text = Field(description="Folder of the images.", examples=["path/to/images"])
+
+
+class VocDataset(AnnotatedImages):
+    """Pascal VOC's layout."""
 
     format: Literal["voc"]
     root: Text = Field(
@@ -65,28 +90,28 @@ class VocDataset(Images):
     split: Text = Field("trainval", description="List in ImageSets/Segmentation.")
 
 
-class CityscapesDataset(Images):
+class CityscapesDataset(AnnotatedImages):
     """Cityscapes' layout."""
 
     format: Literal["cityscapes"]
     root: Text = Field(
         description="The folder with leftImg8bit and gtFine.", examples=["path/to/cityscapes"]
     )
-    split: Literal["train", "val", "test"] = Field("val")
+    split: Literal["train", "val", "test"] = "val"
 
 
-class MasksDataset(Images):
+class MasksDataset(AnnotatedImages):
     """Images and masks of class indices, one PNG per image, of the same name."""
 
     format: Literal["masks"]
     images: Text = Field(description="Folder of the images.", examples=["path/to/images"])
     masks: Text = Field(description="Folder of the masks.", examples=["path/to/masks"])
     classes: list[Text] = Field(
-        description="Names by class index.", examples=[["background", "road", "car"]]
+        description="Names by the masks' values.", examples=[["background", "road", "car"]]
     )
 
 
-class YoloDataset(Images):
+class YoloDataset(AnnotatedImages):
     """Images and YOLO text labels, one text file per image, of the same name."""
 
     format: Literal["yolo"]
@@ -104,6 +129,7 @@ class TableDataset(Images):
 FORMATS = {
     "scenes": ScenesDataset,
     "coco": CocoDataset,
+    "folder": FolderDataset,
     "voc": VocDataset,
     "cityscapes": CityscapesDataset,
     "masks": MasksDataset,
@@ -121,6 +147,7 @@ def kind(entry: Any) -> str | None:
 Dataset = Annotated[
     Annotated[ScenesDataset, Tag("scenes")]
     | Annotated[CocoDataset, Tag("coco")]
+    | Annotated[FolderDataset, Tag("folder")]
     | Annotated[VocDataset, Tag("voc")]
     | Annotated[CityscapesDataset, Tag("cityscapes")]
     | Annotated[MasksDataset, Tag("masks")]
