@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -20,3 +21,15 @@ def shared():
     if not folder.is_dir():
         pytest.skip(f"no reference data at ../{folder.name}")
     return folder
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Where everything is installed, a test of SLURM or of the browser may not be skipped."""
+    report = yield
+    needed = "browser" in item.path.parts or "slurm" in item.path.name
+    if report.skipped and needed and os.environ.get("LCRP_REQUIRE_ALL_TESTS"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"skipped, but LCRP_REQUIRE_ALL_TESTS is set: {reason}"
+    return report
