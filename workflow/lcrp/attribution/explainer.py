@@ -31,6 +31,8 @@ class Result:
     relevance, positions: {layer: (T, channels)} relevance of every concept, and the flat
         index of its strongest neuron.
     inside: {layer: (T, channels) or (T, K, channels)} relevance that lands in the masks.
+    landed: {layer: (T, channels)} relevance that lands anywhere in the input: less than
+        `relevance` where biases absorb some. With masks only.
     activation, activation_positions: {layer: (B, channels)} of the images.
     """
 
@@ -39,6 +41,7 @@ class Result:
     relevance: dict[str, torch.Tensor] = field(default_factory=dict)
     positions: dict[str, torch.Tensor] = field(default_factory=dict)
     inside: dict[str, torch.Tensor] = field(default_factory=dict)
+    landed: dict[str, torch.Tensor] = field(default_factory=dict)
     activation: dict[str, torch.Tensor] = field(default_factory=dict)
     activation_positions: dict[str, torch.Tensor] = field(default_factory=dict)
 
@@ -56,9 +59,8 @@ class Explainer:
 
     def __init__(self, model, composite=None, device="auto", precision="float32", rows=None):
         if precision not in PRECISIONS:
-            raise InputError(
-                f"precision: {precision!r} is unknown; use one of {', '.join(PRECISIONS)}"
-            )
+            known = ", ".join(PRECISIONS)
+            raise InputError(f"precision: {precision!r} is unknown; use one of {known}")
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.model, self.device = model, torch.device(device)
@@ -133,6 +135,7 @@ class Explainer:
             result.positions[name] = torch.cat([part.positions[name] for part in parts])
             if masks is not None:
                 result.inside[name] = torch.cat([part.inside[name] for part in parts])
+                result.landed[name] = torch.cat([part.landed[name] for part in parts])
         if heatmaps:
             result.heatmaps = torch.cat([part.heatmaps for part in parts])
         if activations:
@@ -228,47 +231,27 @@ class Explainer:
         layers = record.program.layers
         nodes = {layers[name]: name for name in names if name in layers}
         result, visitors = Result(targets), {}
-        shares, per_target = {}, 1
+        landing = None
         if masks is not None:
-            masks, per_target = self._valid_masks(masks, targets)
-            rows = Rows([t.image for t in targets for _ in range(per_target)])
-            shares = dict(transport(record, masks, rows, nodes))
-        for node, name in nodes.items():
-            visitors[node] = self._recorder(result, name, node, shares, per_target, len(targets))
-        if heatmaps:
-            result.heatmaps = torch.zeros(len(targets), *prediction.size)
-            visitors[0] = lambda r, rows: result.heatmaps.index_copy_(
-                0, torch.tensor(rows.members), r.float().sum(1).cpu()
-            )
+            landing = Landing(record, targets, self._valid_masks(masks, targets), nodes)
         for name in names:
             channels = self.layers[name]
             result.relevance[name] = torch.zeros(len(targets), channels)
             result.positions[name] = torch.zeros(len(targets), channels, dtype=torch.int64)
             if masks is not None:
-                several = (per_target,) if per_target > 1 or masks.ndim == 4 else ()
+                several = (masks.shape[1],) if masks.ndim == 4 else ()
                 result.inside[name] = torch.zeros(len(targets), *several, channels)
+                result.landed[name] = torch.zeros(len(targets), channels)
+        for node, name in nodes.items():
+            visitors[node] = _recorder(result, name, node, landing)
+        if heatmaps:
+            result.heatmaps = torch.zeros(len(targets), *prediction.size)
+            visitors[0] = lambda r, rows: result.heatmaps.index_copy_(
+                0, torch.tensor(rows.members), r.float().sum(1).cpu()
+            )
         needed = list(visitors) or [0]
         Walk(record, needed).run(self._seeds(prediction, targets), visitors)
         return result
-
-    def _recorder(self, result, name, node, shares, per_target, count):
-        def record(relevance, rows):
-            members = torch.tensor(rows.members)
-            values, positions = strongest(relevance)
-            flat = relevance.flatten(2)
-            result.relevance[name][members] = flat.sum(dim=2, dtype=torch.float32).cpu()
-            result.positions[name][members] = positions.cpu()
-            share = shares.get(node)
-            if share is not None:
-                share = share.unflatten(0, (count, per_target))
-                if len(rows) != count:
-                    share = share[members.to(share.device)]
-                landed = share.mul(relevance.unsqueeze(1)).flatten(3).sum(3, dtype=torch.float32)
-                result.inside[name][members] = landed.cpu().reshape(
-                    len(rows), *result.inside[name].shape[1:]
-                )
-
-        return record
 
     def _valid_masks(self, masks, targets):
         size = targets.prediction.size
@@ -277,8 +260,8 @@ class Explainer:
                 f"masks: shape {tuple(masks.shape)}; give ({len(targets)}, {size[0]}, {size[1]}) "
                 f"or ({len(targets)}, masks, {size[0]}, {size[1]})"
             )
-        per_target = masks.shape[1] if masks.ndim == 4 else 1
-        return masks.to(self.device, self.dtype).reshape(-1, *size), per_target
+        masks = masks if masks.ndim == 4 else masks.unsqueeze(1)
+        return masks.to(self.device, self.dtype)
 
     def _empty(self, result, names, heatmaps):
         channels = self.layers
@@ -287,6 +270,7 @@ class Explainer:
             result.relevance[name] = torch.zeros(0, channels[name])
             result.positions[name] = torch.zeros(0, channels[name], dtype=torch.int64)
             result.inside[name] = torch.zeros(0, channels[name])
+            result.landed[name] = torch.zeros(0, channels[name])
         if heatmaps:
             result.heatmaps = torch.zeros(0, *result.targets.prediction.size)
         return result
@@ -307,6 +291,62 @@ class Explainer:
                 if self.device.type == "cuda":
                     torch.cuda.empty_cache()
         return parts
+
+
+class Landing:
+    """Where relevance lands: the masks of targets, and the whole input, seen from each layer.
+
+    shares: {node: (rows, channels, H, W)}; each image has a row for the whole input, then the
+    masks of its targets.
+    """
+
+    def __init__(self, record, targets, masks, nodes):
+        """masks: (T, K, H, W)."""
+        self.per_target = masks.shape[1]
+        fields, images, self._first, self._whole = [], [], [], []
+        for i, target in enumerate(targets):
+            if not images or images[-1] != target.image:
+                whole = len(images)
+                fields.append(torch.ones_like(masks[i, :1]))
+                images.append(target.image)
+            self._first.append(len(images))
+            self._whole.append(whole)
+            fields.append(masks[i])
+            images += [target.image] * self.per_target
+        rows = Rows(images)
+        self.shares = dict(transport(record, torch.cat(fields), rows, nodes))
+
+    def measure(self, node, relevance, members):
+        """Relevance that lands: in each mask (T', K, channels), anywhere (T', channels).
+
+        relevance: (T', channels, H, W) of the targets `members`.
+        """
+        share = self.shares[node]
+        inside, anywhere = [], []
+        for row, member in zip(relevance, members, strict=True):
+            first = self._first[member]
+            own = share[first : first + self.per_target]
+            inside.append((own * row).flatten(2).sum(2, dtype=torch.float32))
+            anywhere.append((share[self._whole[member]] * row).flatten(1).sum(1).float())
+        return torch.stack(inside), torch.stack(anywhere)
+
+
+def _recorder(result, name, node, landing):
+    """Visitor that writes a layer's summaries into a result."""
+
+    def record(relevance, rows):
+        members = torch.tensor(rows.members)
+        _, positions = strongest(relevance)
+        summed = relevance.flatten(2).sum(dim=2, dtype=torch.float32)
+        result.relevance[name][members] = summed.cpu()
+        result.positions[name][members] = positions.cpu()
+        if landing is not None and node in landing.shares:
+            inside, landed = landing.measure(node, relevance, rows.members)
+            shape = (len(rows), *result.inside[name].shape[1:])
+            result.inside[name][members] = inside.cpu().reshape(shape)
+            result.landed[name][members] = landed.cpu()
+
+    return record
 
 
 def _out_of_memory(error):

@@ -26,7 +26,9 @@ class Convolution:
         if padding == "valid":
             padding = (0, 0)
         if padding == "same":
-            extents = [d * (k - 1) for d, k in zip(module.dilation, module.kernel_size)]
+            extents = [
+                d * (k - 1) for d, k in zip(module.dilation, module.kernel_size, strict=True)
+            ]
             if any(extent % 2 for extent in extents):
                 raise InputError("convolution: padding 'same' with an even kernel has no rule")
             padding = tuple(extent // 2 for extent in extents)

@@ -69,7 +69,10 @@ class Targets(Sequence):
         box_x1, box_y1, box_x2, box_y2 (input pixels)."""
         return pd.DataFrame(
             [
-                (t.image, t.class_index, t.class_name, t.instance, t.score, t.logit, t.pixels, *t.box)
+                (
+                    *(t.image, t.class_index, t.class_name, t.instance),
+                    *(t.score, t.logit, t.pixels, *t.box),
+                )
                 for t in self
             ],
             columns=[
@@ -165,9 +168,13 @@ class Prediction:
             raise InputError(f"class {given}: the model has {len(names)}, counted from 0")
         return int(given)
 
+    def predicted_classes(self):
+        """Indices of the classes predicted in each image, the background left out."""
+        return [self._predicted(image) for image in range(len(self))]
+
     def _wanted(self, classes):
         if classes is None:
-            return [self._predicted(image) for image in range(len(self))]
+            return self.predicted_classes()
         nested = any(isinstance(entry, list | tuple | set | np.ndarray) for entry in classes)
         per_image = list(classes) if nested else [list(classes)] * len(self)
         if len(per_image) != len(self):

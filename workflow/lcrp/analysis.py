@@ -1,0 +1,269 @@
+"""Glocal analysis: a slice of a dataset, explained, as the records of one shard.
+
+What is recorded follows Dreyer et al., arXiv 2211.11426: for every target the relevance of every
+concept and its strongest neuron, for every image the maximal activations. With them goes the
+relevance that lands inside the annotated object, from which context scores follow.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import ndimage
+from torchvision.ops import box_iou
+
+from lcrp.errors import InputError, nearest
+from lcrp.store import LayerRecords, ShardRecords
+
+VOID = 255
+ANNOTATED, PREDICTED, AUTO = "annotated", "predicted", "auto"
+
+
+@dataclass(frozen=True)
+class AnalysisSettings:
+    """What is explained.
+
+    layers: "default", "all", names or patterns.
+    source: "annotated" classes, "predicted" ones, or "auto": annotated where an image has
+        annotations, predicted elsewhere.
+    mode: "class" or "instance". classes: names or indices, or "all".
+    threshold: least class score of an explained box. batch_size: images per forward pass.
+    """
+
+    layers: object = "default"
+    source: str = AUTO
+    mode: str = "class"
+    classes: object = "all"
+    threshold: float = 0.25
+    batch_size: int = 4
+
+
+def analyse(explainer, dataset, ids, settings, attrs=None, progress=iter):
+    """ShardRecords of the images `ids` of a dataset.
+
+    Unreadable images and images without a target become rows with that status.
+    attrs: further attributes of the shard. progress: wraps the list of batches.
+    Raises InputError where dataset and model have no class in common.
+    """
+    layers = explainer.select(settings.layers)
+    batches = [ids[i : i + settings.batch_size] for i in range(0, len(ids), settings.batch_size)]
+    analysis = _Analysis(explainer, dataset, settings, layers)
+    for batch in progress(batches):
+        analysis.add(batch)
+    return analysis.records(attrs or {})
+
+
+def class_mapping(dataset_classes, model_classes):
+    """{class index of the dataset: class index of the model}, by name.
+
+    Raises InputError for a dataset class that the model does not know.
+    """
+    if tuple(dataset_classes) == tuple(model_classes):
+        return {i: i for i in range(len(model_classes))}
+    known = {name: i for i, name in enumerate(model_classes)}
+    for name in dataset_classes:
+        if name not in known:
+            raise InputError(
+                f"dataset: the model has no class {name!r}; rename it to "
+                f"{nearest(name, model_classes)}, or leave it out of the annotations"
+            )
+    return {i: known[name] for i, name in enumerate(dataset_classes)}
+
+
+class _Analysis:
+    """Collects the rows of a shard, batch by batch."""
+
+    def __init__(self, explainer, dataset, settings, layers):
+        self.explainer, self.dataset, self.settings = explainer, dataset, settings
+        self.model, self.layers = explainer.model, layers
+        self.classes = class_mapping(dataset.classes, self.model.classes)
+        self.images, self.targets = [], []
+        self.arrays = {layer: {name: [] for name in _ARRAYS} for layer in layers}
+
+    def add(self, ids):
+        """Analyse some images."""
+        loaded, inputs, annotations = [], [], []
+        for sample in (self.dataset[name] for name in ids):
+            row = {"index": sample.number, "id": sample.id, "file": sample.file}
+            try:
+                image = sample.image()
+            except InputError:
+                row |= {"height": 0, "width": 0, "status": "unreadable"}
+                self._add_images([row], None)
+                continue
+            tensor, geometry = self.model.preprocess(image)
+            row |= {"height": image.shape[0], "width": image.shape[1], "status": "no-target"}
+            loaded.append(row)
+            inputs.append(tensor)
+            annotations.append(
+                Annotation(sample, geometry, self.model.task, self.classes, self.settings.mode)
+            )
+        if not loaded:
+            return
+        prediction = self.explainer.predict(torch.stack(inputs), activations=self.layers)
+        targets = prediction.targets(
+            self._wanted(prediction, annotations),
+            mode=self.settings.mode,
+            threshold=self.settings.threshold,
+        )
+        first = len(self.images)
+        for target in targets:
+            loaded[target.image]["status"] = "ok"
+        self._add_images(loaded, prediction.record)
+        if len(targets):
+            self._add_targets(targets, annotations, first)
+
+    def _wanted(self, prediction, annotations):
+        chosen = self.settings.classes
+        limit = None if chosen == "all" else {prediction.class_index(c) for c in chosen}
+        predicted = prediction.predicted_classes()
+        wanted = []
+        for annotation, found in zip(annotations, predicted, strict=True):
+            use = annotation.classes
+            automatic = self.settings.source == AUTO and not use
+            if self.settings.source == PREDICTED or automatic:
+                use = found
+            wanted.append([c for c in use if limit is None or c in limit])
+        return wanted
+
+    def _add_images(self, rows, record):
+        self.images += rows
+        for layer in self.layers:
+            arrays = self.arrays[layer]
+            if record is None:
+                channels = self.explainer.layers[layer]
+                arrays["activation"].append(np.full((len(rows), channels), np.nan, np.float32))
+                arrays["activation_position"].append(np.full((len(rows), channels), -1, np.int32))
+            else:
+                arrays["activation"].append(record.activation[layer].float().cpu().numpy())
+                positions = record.activation_position[layer].cpu().numpy()
+                arrays["activation_position"].append(positions.astype(np.int32))
+
+    def _add_targets(self, targets, annotations, first):
+        found = [annotations[t.image].match(t, targets.mask(i)) for i, t in enumerate(targets)]
+        masks = torch.stack([torch.from_numpy(match.mask) for match in found]).float()
+        result = self.explainer.explain(targets, layers=self.layers, masks=masks)
+        frame = targets.frame().rename(columns={"class_index": "class"})
+        frame = frame.drop(columns="class_name").assign(
+            image=frame["image"] + first,
+            pixels=frame["pixels"].where(frame["pixels"] > 0).astype(float),
+            iou=[match.iou for match in found],
+            thing=[match.thing for match in found],
+            object_share=[match.mask.mean() if match.thing else np.nan for match in found],
+        )
+        self.targets.append(frame)
+        unknown = torch.tensor([not match.thing for match in found])
+        for layer in self.layers:
+            arrays = self.arrays[layer]
+            inside = result.inside[layer]
+            inside[unknown] = torch.nan
+            arrays["relevance"].append(result.relevance[layer].numpy())
+            arrays["position"].append(result.positions[layer].numpy().astype(np.int32))
+            arrays["inside"].append(inside.numpy())
+            arrays["landed"].append(result.landed[layer].numpy())
+
+    def records(self, attrs):
+        """All rows so far."""
+        program = self.explainer.program(self.model.input_size)
+        layers = {}
+        for layer in self.layers:
+            channels = self.explainer.layers[layer]
+            arrays = {
+                name: np.concatenate([np.empty((0, channels), kind), *self.arrays[layer][name]])
+                for name, kind in _ARRAYS.items()
+            }
+            shape = program.graph.nodes[program.layers[layer]].shape[2:]
+            layers[layer] = LayerRecords(**arrays, shape=tuple(shape))
+        targets = pd.concat(self.targets, ignore_index=True) if self.targets else pd.DataFrame()
+        return ShardRecords(self._attrs() | attrs, pd.DataFrame(self.images), targets, layers)
+
+    def _attrs(self):
+        composite = self.explainer.composite
+        return {
+            "architecture": self.model.architecture,
+            "task": self.model.task,
+            "classes": list(self.model.classes),
+            "composite": composite if isinstance(composite, str) else type(composite).__name__,
+            "target_mode": self.settings.mode,
+            "target_source": self.settings.source,
+            "input_size": list(self.model.input_size),
+        }
+
+
+_ARRAYS = {
+    "relevance": np.float32,
+    "position": np.int32,
+    "inside": np.float32,
+    "landed": np.float32,
+    "activation": np.float32,
+    "activation_position": np.int32,
+}
+
+
+@dataclass(frozen=True)
+class Match:
+    """The annotated object of a target.
+
+    thing: its id, "" without one. iou: of the prediction with it, NaN without.
+    mask: (H, W) bool, input pixels; all False without.
+    """
+
+    thing: str
+    iou: float
+    mask: np.ndarray
+
+
+class Annotation:
+    """What is annotated in one image, in the pixels of the network's input.
+
+    The object of a target is, as in the paper, the mask of the class's pixels (segmentation) or
+    the union of the class's boxes (detection); of an instance target its own region or box.
+    """
+
+    def __init__(self, sample, geometry, task, classes, mode):
+        """classes: {class index of the dataset: of the model}. mode: "class" or "instance"."""
+        self.sample, self.geometry, self.task, self.mode = sample, geometry, task, mode
+        self._classes = classes
+        self.classes = [classes[c] for c in sample.classes_present if c in classes]
+
+    def match(self, target, predicted):
+        """The object of a target, and how well the prediction meets it.
+
+        predicted: (H, W) bool, the explained pixels of a segmentation target.
+        """
+        predicted = np.asarray(predicted)
+        things = [t for t in self.sample.things if self._class(t.class_index) == target.class_index]
+        if not things:
+            return Match("", np.nan, np.zeros(predicted.shape, bool))
+        if self.task == "detection":
+            return self._boxes(target, things, predicted.shape)
+        return self._region(things, predicted)
+
+    def _class(self, index):
+        return self._classes.get(index)
+
+    def _boxes(self, target, things, shape):
+        boxes = self.geometry.boxes_to_input(np.array([thing.box for thing in things], float))
+        own_box = torch.tensor([target.box], dtype=torch.float64)
+        overlaps = box_iou(own_box, torch.as_tensor(boxes).double())[0]
+        best = int(overlaps.argmax())
+        chosen = boxes[[best]] if self.mode == "instance" else boxes
+        mask = np.zeros(shape, bool)
+        for x1, y1, x2, y2 in np.asarray(chosen).round().astype(int):
+            mask[max(y1, 0) : max(y2, y1 + 1, 0), max(x1, 0) : max(x2, x1 + 1, 0)] = True
+        return Match(things[best].id, float(overlaps[best]), mask)
+
+    def _region(self, things, predicted):
+        labels = self.geometry.mask_to_input(self.sample.labels(), fill=VOID)
+        mask = labels == things[0].class_index
+        thing = things[0].id
+        if self.mode == "instance":
+            numbered, count = ndimage.label(mask, structure=np.ones((3, 3)))
+            shares = ndimage.sum(predicted, numbered, range(1, count + 1))
+            best = int(np.argmax(shares)) + 1 if count else 0
+            mask, thing = (numbered == best) & mask, f"{thing}-{best}"
+        known = labels != VOID
+        union = ((mask | predicted) & known).sum()
+        overlap = (mask & predicted & known).sum() / union if union else np.nan
+        return Match(thing, float(overlap), mask)
