@@ -90,7 +90,7 @@ def _parse(line, where, classes):
         own, *numbers = (float(word) for word in line.split())
     except ValueError as error:
         raise _malformed(where, line) from error
-    if own != int(own) or len(numbers) < 4 or len(numbers) == 5 or len(numbers) % 2:
+    if not own.is_integer() or len(numbers) < 4 or len(numbers) % 2:
         raise _malformed(where, line)
     if not 0 <= own < classes:
         raise InputError(
