@@ -83,7 +83,8 @@ def test_stem_of_yolov6_becomes_one_exact_convolution():
 
 @pytest.mark.parametrize("name", architectures())
 def test_layers_named_by_default_exist(name):
-    model = build_model(name)
+    with torch.device("meta"):
+        model = build_model(name, 3)
     convolutions = [n for n, m in model.canonised().named_modules() if isinstance(m, nn.Conv2d)]
     assert set(model.default_layers) <= set(convolutions)
     assert model.example_layer in model.default_layers
@@ -105,7 +106,8 @@ def test_layers_named_by_default_exist(name):
     ],
 )
 def test_sizes_have_the_published_number_of_parameters(name, parameters):
-    network = build_model(name).network
+    with torch.device("meta"):
+        network = build_model(name).network
     if name == "yolov6s":
         kept = [m for n, m in network.named_modules() if "rbr_1x1" not in n]
         kernels = [m for m in kept if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]

@@ -103,6 +103,11 @@ class Model:
         raise InputError(f"{self.architecture}: a segmentation model finds no boxes; use decode")
 
     @classmethod
+    def usual_classes(cls, architecture):
+        """Class names of the published weights, or None where there are none."""
+        return cls.default_classes
+
+    @classmethod
     def adapted(cls, state):
         """State dict with the keys of the network, from one with the keys as published."""
         return state
@@ -144,11 +149,16 @@ class SegmentationModel(Model):
 
 @dataclass(frozen=True)
 class Suppression:
-    """A post-processing of boxes: confidence to exceed, overlap that ends one, most to keep."""
+    """A post-processing of boxes.
+
+    confidence: what a box must exceed. iou: overlap by more ends the less confident one.
+    most: how many are kept. most_of_class: how many of a class are considered, or None.
+    """
 
     confidence: float
     iou: float
     most: int
+    most_of_class: int | None = None
 
 
 class DetectionModel(Model):
@@ -175,3 +185,33 @@ class DetectionModel(Model):
 
     def _evaluated(self, outputs) -> Detections:
         raise NotImplementedError
+
+
+def spread_layers(part, name, input_size, count=3):
+    """Names of convolutions spread evenly over a part of a network, the last one included.
+
+    part: a module that takes the images. name: its own in the network.
+    Left out are depthwise convolutions, whose channels do not mix, and those that see no
+    more than one position, as gates do.
+    """
+    part = without_values(part)
+    names = []
+
+    def note(name):
+        def hook(module, inputs, output):
+            if output.shape[-2:].numel() > 1 and name not in names:
+                names.append(name)
+
+        return hook
+
+    for path, module in part.named_modules():
+        if isinstance(module, nn.Conv2d) and module.groups == 1:
+            module.register_forward_hook(note(f"{name}.{path}"))
+    part(torch.empty(1, 3, *input_size, device="meta"))
+    picked = [names[len(names) * step // count - 1] for step in range(1, count + 1)]
+    return tuple(dict.fromkeys(picked))
+
+
+def without_values(module):
+    """A copy of a module that computes shapes alone, at no cost."""
+    return copy.deepcopy(module).to("meta").eval()

@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from lcrp.errors import InputError
 from lcrp.models.recognition import recognise
@@ -17,6 +18,25 @@ HOMES = {  # architecture: module and class
     **{f"yolov5{size}": ("yolov5", "YOLOv5") for size in ("n", "s", "m", "l", "x", "")},
     **{f"yolov6{size}": ("yolov6", "YOLOv6") for size in ("s", "")},
     "ssd512": ("ssd", "SSD512"),
+    **{
+        name: ("torchvision_models", "TorchvisionSegmentation")
+        for name in (
+            "deeplabv3_resnet50",
+            "deeplabv3_resnet101",
+            "deeplabv3_mobilenet_v3_large",
+            "fcn_resnet50",
+            "fcn_resnet101",
+            "lraspp_mobilenet_v3_large",
+        )
+    },
+    **{
+        name: ("torchvision_models", "TorchvisionSSD")
+        for name in ("ssd300_vgg16", "ssdlite320_mobilenet_v3_large")
+    },
+    **{
+        f"smp_{name}": ("smp_models", "SMPModel")
+        for name in ("unetplusplus", "linknet", "fpn", "deeplabv3plus")
+    },
 }
 
 
@@ -72,10 +92,23 @@ def load_model(name, weights, *, classes=None, **options):
         classes = (info.get("classes") or None) if classes is None else classes
     family = _family(name)
     state = family.adapted(_plain(state))
-    model = build_model(name, classes, **options)
+    with _Uninitialised():
+        model = build_model(name, classes, **options)
     _check(source, model, state)
     model.network.load_state_dict(state)
     return model
+
+
+class _Uninitialised(TorchFunctionMode):
+    """Leaves out random initial values, which for VGG take longer than all the rest.
+
+    For a network all of whose values are about to be replaced.
+    """
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function.__name__ in ("normal_", "uniform_", "trunc_normal_", "kaiming_uniform_"):
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **(kwargs or {}))
 
 
 def _family(name):
@@ -89,7 +122,9 @@ def _family(name):
 
 def _class_names(family, name, classes):
     if classes is None:
-        classes = family.default_classes
+        classes = family.usual_classes(name)
+        if classes is None:
+            raise InputError(f"classes: {name} has none of its own; give one name per class")
     if isinstance(classes, int):
         classes = [f"class {index}" for index in range(classes)]
     if not classes or isinstance(classes, str):

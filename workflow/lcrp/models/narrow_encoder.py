@@ -30,6 +30,9 @@ class NarrowEncoder(nn.Module, EncoderMixin):
             for index, (before, after) in enumerate(zip(inputs, channels, strict=True))
         )
 
+    def make_dilated(self, output_stride):
+        raise ValueError("the narrow encoder pools, and does not support dilation")
+
     def forward(self, images):
         features = []
         x = images

@@ -8,8 +8,6 @@ from lcrp.models.predictions import Detections
 
 CENTRE_VARIANCE = 0.1
 SIZE_VARIANCE = 0.2
-LARGEST_EXPONENT = 20.0  # of a box side in priors: wider ones would overflow
-EVALUATION = Suppression(confidence=0.01, iou=0.45, most=100)
 
 
 class PriorDetector(DetectionModel):
@@ -17,7 +15,14 @@ class PriorDetector(DetectionModel):
 
     Its network returns the class logits (B, boxes * C, h, w) of every feature map, then the
     box offsets (B, boxes * 4, h, w) of every feature map.
+
+    evaluation: the family's post-processing. largest_exponent: of a box side in priors; wider
+    ones would overflow. clips: whether boxes end at the border of the input.
     """
+
+    evaluation = Suppression(confidence=0.01, iou=0.45, most=100)
+    largest_exponent = 20.0
+    clips = False
 
     def __init__(self, architecture, network, classes, input_size, options, priors):
         """priors: (N, 4), centre x, y, width, height relative to the input; by map, cell, box."""
@@ -31,13 +36,16 @@ class PriorDetector(DetectionModel):
 
     def _evaluated(self, outputs):
         found = self._all(outputs)
+        rule = self.evaluation
         probability = found.scores.softmax(dim=1)
-        rows, labels = (probability[:, 1:] > EVALUATION.confidence).nonzero(as_tuple=True)
-        found, labels = found[rows], labels + 1
+        enough = probability > rule.confidence
+        enough[:, 0] = False
+        if rule.most_of_class is not None and len(found) > rule.most_of_class:
+            enough &= probability >= probability.topk(rule.most_of_class, dim=0).values[-1]
+        rows, labels = enough.nonzero(as_tuple=True)
+        found = found[rows]
         found.labels, found.confidence = labels, probability[rows, labels]
-        return found[
-            suppress(found.boxes, found.confidence, found.labels, EVALUATION.iou, EVALUATION.most)
-        ]
+        return found[suppress(found.boxes, found.confidence, found.labels, rule.iou, rule.most)]
 
     def _all(self, outputs):
         """The boxes of all priors of one image, labelled with the best class but background."""
@@ -61,10 +69,12 @@ class PriorDetector(DetectionModel):
     def _boxes(self, offsets):
         priors = self.priors.to(offsets)
         centres = priors[:, :2] + CENTRE_VARIANCE * offsets[:, :2] * priors[:, 2:]
-        exponents = (SIZE_VARIANCE * offsets[:, 2:]).clamp(max=LARGEST_EXPONENT)
+        exponents = (SIZE_VARIANCE * offsets[:, 2:]).clamp(max=self.largest_exponent)
         sizes = priors[:, 2:] * exponents.exp()
         height, width = self.input_size
-        return corners(centres, sizes) * offsets.new_tensor([width, height, width, height])
+        border = offsets.new_tensor([width, height, width, height])
+        boxes = corners(centres, sizes) * border
+        return boxes.clamp(min=0).minimum(border) if self.clips else boxes
 
     def _places(self, index, logits):
         """Output, first logit and stride between logits of every box of one feature map."""

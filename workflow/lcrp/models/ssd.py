@@ -191,7 +191,7 @@ def priors():
             for x in range(side)
             for width, height in shapes
         ]
-    return torch.tensor(rows).clamp(0, 1)
+    return torch.tensor(rows, device="cpu").clamp(0, 1)
 
 
 class SSD512(PriorDetector):

@@ -6,6 +6,7 @@ published checkpoints.
 
 import math
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -254,10 +255,10 @@ class YOLOv5(YOLO):
 
 def _valid_anchors(anchors):
     try:
-        valid = torch.tensor(anchors, dtype=torch.float64)
+        valid = np.asarray(anchors, dtype=np.float64)
     except (TypeError, ValueError):
-        valid = torch.empty(0)
-    if valid.shape != (3, 3, 2) or not (valid > 0).all():
+        valid = np.empty(0)
+    if valid.shape != (3, 3, 2) or not (np.isfinite(valid) & (valid > 0)).all():
         raise InputError(
             "anchors: not three pairs (width, height) for each of the strides 8, 16, 32; "
             "give 3 x 3 x 2 positive numbers in pixels"
