@@ -208,3 +208,20 @@ def test_wrong_options_are_named(config, message):
 
 def test_whole_numbers_are_shares_too():
     assert SceneOptions.from_config({"plain": 0, "companion": 1}).companion == 1
+
+
+def test_training_scenes_come_in_pairs_that_differ_in_the_context_alone():
+    scenes_with_strokes = 0
+    for index in range(0, 60, 2):
+        first, second = (draw_scene(OPTIONS, "train", i) for i in (index, index + 1))
+        if first.context is None:
+            assert second.context is None
+            assert first.things != second.things
+            continue
+        scenes_with_strokes += 1
+        assert first.swapped().context == second.context
+        for one, other in zip(first.things, second.things, strict=True):
+            assert replace(one, name=other.name) == other
+            twin = BY_NAME[one.name].twin
+            assert other.name == (twin or one.name)
+    assert scenes_with_strokes > 15

@@ -20,7 +20,7 @@ PAPER = (247, 243, 234)
 # Any class can have any of these colours.
 _PALETTE = ((203, 84, 72), (232, 163, 61), (96, 152, 92), (64, 140, 150), (140, 100, 160))
 _STREAMS = {"train": 0, "test": 1}
-_LAYOUT, _GRAIN, _STROKES = range(3)
+_PLAIN, _LAYOUT, _GRAIN, _STROKES = range(4)
 _ROOM = 2  # pixels between an object and the border
 _APART = 7  # pixels between objects
 
@@ -125,6 +125,10 @@ def _place(group, others, options, random):
 def draw_scene(options, split, index):
     """The layout of one scene; depends on the seed, the split and the index alone.
 
+    Training scenes with strokes come in pairs: the second shows the same objects on the
+    exchanged context, twins under the other name, so that no accident of place, size or colour
+    goes with a context.
+
     Args:
         options: `SceneOptions`.
         split: "train" or "test".
@@ -133,11 +137,12 @@ def draw_scene(options, split, index):
     Returns:
         Scene with 1 to 3 objects.
     """
-    random = _random(options, split, index, _LAYOUT)
+    pair = index - index % 2 if split == "train" else index
     # Contexts take turns, so that any number of scenes has all of them.
     context = CONTEXTS[index % len(CONTEXTS)]
-    if random.random() < options.plain:
-        context = None
+    if _random(options, split, pair, _PLAIN).random() < options.plain:
+        context, pair = None, index
+    random = _random(options, split, pair, _LAYOUT)
     wanted = int(random.choice([1, 2, 3], p=[0.25, 0.4, 0.35]))
     shapes = [*ALONE, *ACCOMPANIED]
     things = ()

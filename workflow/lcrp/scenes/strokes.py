@@ -8,8 +8,8 @@ FINE = 4
 _SPACING = 9
 _REACH = 8  # pixels from a stroke's centre that it stays within
 _COLOURS = {
-    "water": (70, 130, 180),
-    "road": (120, 116, 112),
+    "water": (58, 128, 196),
+    "road": (128, 108, 92),
     "sky": (150, 140, 190),
     "meadow": (100, 150, 75),
 }
