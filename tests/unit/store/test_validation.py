@@ -18,7 +18,7 @@ def merged(tmp_path, make_records):
 def rewrite(path, change):
     """Copy a store with one array changed."""
     with ArchiveReader(path) as old, ArchiveWriter(path.with_name("changed")) as new:
-        for name, node in old._nodes.items():
+        for name, node in old.nodes.items():
             if node["node_type"] == "group":
                 new.group(name, node["attributes"])
                 continue

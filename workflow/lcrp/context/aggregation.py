@@ -26,6 +26,7 @@ from lcrp.store.archive import ArchiveWriter
 
 # An object that covers more of the input leaves no background that a score could speak of.
 LARGEST_OBJECT = 0.999
+CHUNK_NUMBERS = 2**15
 
 
 def choose_layers(store, wanted="all"):
@@ -200,7 +201,7 @@ def _write_layer(archive, layer, scores, present):
             f"{group}/{name}",
             values,
             ("class", "channel"),
-            (1, values.shape[1]),
+            (max(1, min(len(values), CHUNK_NUMBERS // values.shape[1])), values.shape[1]),
             fill,
             {"description": meaning},
         )

@@ -159,7 +159,7 @@ class ArchiveWriter:
 
     def __init__(self, path):
         self.path = Path(path)
-        self._nodes = {"": {"zarr_format": 3, "node_type": "group", "attributes": {}}}
+        self.nodes = {"": {"zarr_format": 3, "node_type": "group", "attributes": {}}}
         self._present = set()
 
     def __enter__(self):
@@ -193,7 +193,7 @@ class ArchiveWriter:
         return InputError(f"{self.path}: cannot be written ({error.strerror or error}); {remedy}")
 
     def _finish(self):
-        for path, node in self._nodes.items():
+        for path, node in self.nodes.items():
             if node["node_type"] == "group":
                 node = node | {"consolidated_metadata": self._below(path)}
             text = json.dumps(node, separators=(",", ":"))
@@ -212,9 +212,9 @@ class ArchiveWriter:
         # xarray looks for consolidated metadata in the group that it opens, and warns without.
         # zarr-python loses members of a group whose entries do not follow one another.
         prefix = f"{path}/" if path else ""
-        names = [name for name in self._nodes if name and name.startswith(prefix)]
+        names = [name for name in self.nodes if name and name.startswith(prefix)]
         names.sort(key=lambda name: name.rpartition("/")[0])
-        below = {name[len(prefix) :]: self._nodes[name] for name in names}
+        below = {name[len(prefix) :]: self.nodes[name] for name in names}
         return {"kind": "inline", "must_understand": False, "metadata": below}
 
     def _abandon(self):
@@ -238,15 +238,15 @@ class ArchiveWriter:
         for depth in range(1, len(parts) + 1):
             above = "/".join(parts[:depth])
             empty = {"zarr_format": 3, "node_type": "group", "attributes": {}}
-            self._nodes.setdefault(above, empty)
+            self.nodes.setdefault(above, empty)
         if attributes:
-            self._nodes[path]["attributes"] = attributes
+            self.nodes[path]["attributes"] = attributes
 
     def declare(self, path, shape, dtype, dimensions, chunks, fill=0, attributes=None):
         """Declare an array whose chunks follow by `write`."""
         self.group(path.rpartition("/")[0])
         chunks = [max(1, int(n)) for n in chunks]
-        self._nodes[path] = _array_metadata(
+        self.nodes[path] = _array_metadata(
             shape, np.dtype(dtype), dimensions, chunks, fill, attributes
         )
 
@@ -257,7 +257,7 @@ class ArchiveWriter:
         must be a multiple of the chunk shape; it may end within a chunk only where the array
         ends. Chunks that hold nothing but the fill value are left out, as Zarr allows.
         """
-        metadata = self._nodes[path]
+        metadata = self.nodes[path]
         chunks = metadata["chunk_grid"]["configuration"]["chunk_shape"]
         start = start or (0,) * len(chunks)
         text = metadata["data_type"] == "string"
@@ -290,11 +290,11 @@ class ArchiveWriter:
 
     def shape(self, path):
         """Shape of a declared array."""
-        return tuple(self._nodes[path]["shape"])
+        return tuple(self.nodes[path]["shape"])
 
     def read(self, path, *selection):
         """Read back what has been written, like `ArchiveReader.read`."""
-        metadata = self._nodes[path]
+        metadata = self.nodes[path]
         return _read(self._zip, self._present, path, metadata, _full(selection, metadata["shape"]))
 
 
@@ -313,7 +313,7 @@ class ArchiveReader:
             self._zip = zipfile.ZipFile(self.path)
             self._present = set(self._zip.namelist())
             self._root = json.loads(self._zip.read("zarr.json"))
-            self._nodes = self._root["consolidated_metadata"]["metadata"]
+            self.nodes = self._root["consolidated_metadata"]["metadata"]
 
     def _reported(self):
         return _Damage(self.path)
@@ -329,26 +329,26 @@ class ArchiveReader:
         self._zip.close()
 
     def __contains__(self, path):
-        return path in self._nodes
+        return path in self.nodes
 
     def attributes(self, path=""):
         """The attributes of a group or array."""
-        return (self._nodes[path] if path else self._root)["attributes"]
+        return (self.nodes[path] if path else self._root)["attributes"]
 
     def children(self, path):
         """Names directly below a group, in the order in which they were written."""
         prefix = f"{path}/" if path else ""
-        names = (n[len(prefix) :] for n in self._nodes if n.startswith(prefix))
+        names = (n[len(prefix) :] for n in self.nodes if n.startswith(prefix))
         return [name for name in names if name and "/" not in name]
 
     def metadata(self, path):
         """The array's metadata: `shape`, `data_type`, `dimension_names`, ..."""
-        return self._nodes[path]
+        return self.nodes[path]
 
     def read(self, path, *selection):
         """Read an array, or the hyperrectangle given by slices (missing ones mean everything)."""
         with self._reported():
-            metadata = self._nodes[path]
+            metadata = self.nodes[path]
             return _read(
                 self._zip, self._present, path, metadata, _full(selection, metadata["shape"])
             )

@@ -30,6 +30,7 @@ from lcrp.store.shards import (
 
 CHUNK_ROWS = 1024
 CHUNK_NUMBERS = 2**17
+RANKING_NUMBERS = 2**15
 MEMORY = 256 * 2**20
 OPEN_SHARDS = 8
 TOP_K = 40
@@ -265,8 +266,11 @@ def merge_shards(paths, destination, top_k=TOP_K, order=None):
                 archive.group(f"layers/{layer}", layer_attributes(channels, shapes[layer]))
             for name in tables:
                 _copy_rows(archive, tables[name], name[:-1], layers, paths, readers)
+            rows = _rows_of_classes(targets)
             for layer, (_, names) in layers.items():
-                _write_rankings(archive, layer, names, images, targets, top_k)
+                for kind, rows_of_classes in zip(_RANKED, rows, strict=True):
+                    if _RANKED[kind][0] in names:
+                        _write_ranking(archive, layer, kind, rows_of_classes, names, top_k)
     finally:
         readers.close()
 
@@ -334,20 +338,12 @@ def _gather(sources, rows, axis, layers, readers):
     return buffers
 
 
-def _write_rankings(archive, layer, names, images, targets, top_k):
-    group = f"layers/{layer}"
-    by_class = {int(c): np.flatnonzero(targets["class"] == c) for c in targets["class"].unique()}
-    if "relevance" in names:
-        rows = {c: r for c, r in sorted(by_class.items()) if c >= 0}
-        _write_ranking(archive, group, "relmax", rows, len(targets), top_k, "position" in names)
-    if "activation" in names:
-        rows = {
-            c: np.unique(targets["image"].to_numpy()[r])
-            for c, r in sorted(by_class.items())
-            if c >= 0
-        }
-        deep = "activation_position" in names
-        _write_ranking(archive, group, "actmax", rows, len(images), top_k, deep)
+def _rows_of_classes(targets):
+    """Rows of the targets of every class that occurs, and of their images."""
+    of_class = targets["class"].to_numpy()
+    image = targets["image"].to_numpy()
+    rows = {int(c): np.flatnonzero(of_class == c) for c in np.unique(of_class) if c >= 0}
+    return rows, {c: np.unique(image[r]) for c, r in rows.items()}
 
 
 _RANKED = {
@@ -356,9 +352,11 @@ _RANKED = {
 }
 
 
-def _write_ranking(archive, group, kind, class_rows, rows, top_k, positions):
+def _write_ranking(archive, layer, kind, class_rows, names, top_k):
     source, where, axis, ranked_by = _RANKED[kind]
-    channels = archive.shape(f"{group}/{source}")[1]
+    group = f"layers/{layer}"
+    rows, channels = archive.shape(f"{group}/{source}")
+    positions = where in names
     k = min(top_k, rows)
     class_k = min(top_k, max(map(len, class_rows.values()), default=0))
     overall = _empty_ranking((k, channels))
@@ -419,7 +417,10 @@ def write_ranking(archive, group, ranking, axis, ranked_by, classes=None):
             attributes={"description": "index into the attribute classes; those that occur"},
         )
     for name, values in ranking.items():
-        chunks = values.shape if classes is None else (1, *values.shape[1:])
+        chunks = values.shape
+        if classes is not None:
+            together = RANKING_NUMBERS // max(1, values.shape[1] * values.shape[2])
+            chunks = (max(1, min(together, len(values))), *values.shape[1:])
         fill = np.nan if name == "value" else -1
         archive.array(
             f"{group}/{name}",

@@ -1,0 +1,166 @@
+"""Measure how storing, merging, reading and aggregating grow with the number of images.
+
+    python benchmarks/scale.py [--images 250 500 1000 2500 5000] [--concepts 20000]
+                               [--classes 80] [--shards 500] [--json FILE]
+
+Shards are synthetic. Every stage runs in a process of its own, so that its peak memory is its
+own. Prints a table with one row per number of images, and the exponent of the growth of every
+column (1: proportional to the images, 0: independent of them).
+"""
+
+import argparse
+import json
+import multiprocessing
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from synthetic_records import Numbers, layer_table, shard_records
+
+from lcrp.context import aggregate, open_tables
+from lcrp.store import merge_shards, open_store, write_shard
+
+
+def write_shards(folder, images, args):
+    """Write the shards; returns (seconds in write_shard, recorded numbers)."""
+    layers, numbers = layer_table(args.concepts), Numbers(images)
+    spent, recorded = 0.0, 0
+    borders = np.linspace(0, images, min(args.shards, images) + 1).astype(int)
+    for number, (first, last) in enumerate(pairwise(borders)):
+        records = shard_records(first, last - first, layers, args.classes, numbers)
+        recorded += sum(a.size for r in records.layers.values() for a in r.arrays().values())
+        start = time.perf_counter()
+        write_shard(folder / f"{number}.zarr.zip", records)
+        spent += time.perf_counter() - start
+    return spent, recorded
+
+
+def merge(folder, args):
+    """Merge; returns seconds."""
+    start = time.perf_counter()
+    merge_shards(sorted(folder.glob("*.zarr.zip")), folder / "concepts.store")
+    return time.perf_counter() - start
+
+
+def tabulate(folder, args):
+    """Aggregate the context tables; returns seconds."""
+    start = time.perf_counter()
+    with open_store(folder / "concepts.store") as store:
+        aggregate(store, folder / "context.store")
+    return time.perf_counter() - start
+
+
+def read(folder, args):
+    """Milliseconds to open the store and to read what figures and report ask for."""
+
+    def milliseconds(action):
+        start = time.perf_counter()
+        result = action()
+        return 1e3 * (time.perf_counter() - start), result
+
+    opened, store = milliseconds(lambda: open_store(folder / "concepts.store"))
+    tables, _ = milliseconds(lambda: (store.targets, store.images))
+    layer = store.layers[len(store.layers) // 2]
+    result = {"open, ms": opened + tables}
+    for name, action in {
+        "target row, ms": lambda: store.profile(3, layer),
+        "concept column, ms": lambda: store.normalised(layer, None, slice(7, 8)),
+        "best of class, ms": lambda: store.best(layer, 7, class_index=5),
+        "top concepts, ms": lambda: store.top_concepts(layer, 5),
+    }.items():
+        action()
+        result[name] = milliseconds(action)[0]
+    with open_tables(folder / "context.store", store) as tables:
+        result["class of tables, ms"] = milliseconds(lambda: tables.concepts(5))[0]
+    return result
+
+
+def _stage(name, given, pipe):
+    value = globals()[name](*given)
+    unit = 1 if sys.platform == "darwin" else 1024
+    pipe.send((value, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6))
+
+
+def alone(name, *given):
+    """Run a function of this file in a fresh process: its result, and its peak memory in MB."""
+    context = multiprocessing.get_context("spawn")
+    receive, send = context.Pipe(duplex=False)
+    process = context.Process(target=_stage, args=(name, given, send))
+    process.start()
+    send.close()
+    try:
+        return receive.recv()
+    finally:
+        process.join()
+
+
+def measure(images, args, folder):
+    """One row of the table."""
+    (written, recorded), writing_memory = alone("write_shards", folder, images, args)
+    merged, merging_memory = alone("merge", folder, args)
+    tabulated, tables_memory = alone("tabulate", folder, args)
+    reading, _ = alone("read", folder, args)
+    size = (folder / "concepts.store").stat().st_size
+    shards = sum(p.stat().st_size for p in folder.glob("*.zarr.zip"))
+    return {
+        "images": images,
+        "write shards, s": written,
+        "one shard, peak MB": writing_memory,
+        "merge, s": merged,
+        "merge, peak MB": merging_memory,
+        "tables, s": tabulated,
+        "tables, peak MB": tables_memory,
+        "shards, MB": shards / 1e6,
+        "store, MB": size / 1e6,
+        "shard bytes per number": shards / recorded,
+        "store bytes per number": size / recorded,
+        **reading,
+    }
+
+
+def exponents(rows):
+    """Slope of every column against the images, both logarithmic."""
+    x = np.log([row["images"] for row in rows])
+    return {
+        name: float(np.polyfit(x, np.log([row[name] for row in rows]), 1)[0]) for name in rows[0]
+    }
+
+
+def show(rows, growth):
+    """Print the table, one line per quantity."""
+    for name in rows[0]:
+        cells = "".join(f"{row[name]:>11.4g}" for row in rows)
+        print(f"{name:<24}{cells}" + (f"   ^{growth[name]:.2f}" if growth else ""))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, nargs="+", default=[250, 500, 1000, 2500, 5000])
+    parser.add_argument("--concepts", type=int, default=20_000)
+    parser.add_argument("--classes", type=int, default=80)
+    parser.add_argument("--shards", type=int, default=500, help="at most one per image")
+    parser.add_argument("--json", type=Path, help="write the numbers to this file")
+    args = parser.parse_args()
+    rows = []
+    for images in args.images:
+        folder = Path(tempfile.mkdtemp(prefix="lcrp-scale-"))
+        try:
+            rows.append(measure(images, args, folder))
+        finally:
+            shutil.rmtree(folder)
+        print(f"{images} images done", file=sys.stderr)
+    growth = exponents(rows) if len(rows) > 1 else {}
+    show(rows, growth)
+    if args.json:
+        options = {k: v for k, v in vars(args).items() if k != "json"}
+        report = {"options": options, "rows": rows, "exponents": growth}
+        args.json.write_text(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main()
