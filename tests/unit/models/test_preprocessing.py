@@ -91,3 +91,10 @@ def test_default_sizes(name, size):
 def test_other_arrays_are_refused(image):
     with pytest.raises(InputError, match="give uint8 RGB"):
         build_model("yolov5n").preprocess(image)
+
+
+def test_views_of_arrays_are_taken_as_they_look():
+    model = build_model("yolov5n", input_size=(32, 32))
+    image = np.random.default_rng(0).integers(0, 256, (8, 9, 3), dtype=np.uint8)
+    flipped = image[:, ::-1, ::-1]
+    assert torch.equal(model.preprocess(flipped)[0], model.preprocess(flipped.copy())[0])

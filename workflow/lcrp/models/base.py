@@ -5,6 +5,7 @@ import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -63,7 +64,7 @@ class Model:
                 f"image: {image.dtype} of shape {image.shape}; "
                 f"give uint8 RGB of shape (height, width, 3)"
             )
-        fitted, geometry = self.fit(image, self.input_size)
+        fitted, geometry = self.fit(np.ascontiguousarray(image), self.input_size)
         return self.pixels.apply(fitted), geometry
 
     def restore(self, input):
