@@ -70,7 +70,9 @@ def _check_kind(path, name):
         raise WrongFile("it is a web page")
     if not head:
         raise WrongFile("it is empty")
-    if name.endswith(".zip") and not zipfile.is_zipfile(path):
+    # torch's checkpoints are zip archives as well.
+    zipped = name.endswith(".zip") or head.startswith(b"pk\x03\x04")
+    if zipped and not zipfile.is_zipfile(path):
         raise WrongFile("it is not a whole zip archive")
     if ".tar" in name or name.endswith(".tgz"):
         try:
