@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from world import detection_world, segmentation_world
 
 from lcrp.render import ConceptPart, Explanation, Marked, Reference
 
@@ -68,3 +69,15 @@ def make_explanation():
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def segmented(tmp_path_factory):
+    """A segmentation model with images and store."""
+    return segmentation_world(tmp_path_factory.mktemp("segmented"))
+
+
+@pytest.fixture(scope="session")
+def detected(tmp_path_factory):
+    """A detection model with images and store."""
+    return detection_world(tmp_path_factory.mktemp("detected"))

@@ -38,7 +38,11 @@ def test_svg_and_pdf_keep_text_as_text(make_explanation):
 def test_png_describes_itself(make_explanation, tmp_path):
     explanation = make_explanation()
     path = save_figure(explanation, tmp_path / "new" / "boat.png", 400)
-    assert read_summary(path) == explanation.summary()
+    summary = read_summary(path)
+    panels = summary.pop("panels")
+    assert summary == explanation.summary()
+    assert set(panels) == {"input", "heatmap"}
+    assert all(0 < value < 1 for panel in panels.values() for value in panel)
     assert read_summary(path)["concepts"][1]["outside"] == 0.25
     assert [p.name for p in path.parent.iterdir()] == ["boat.png"]
 

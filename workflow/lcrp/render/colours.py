@@ -42,7 +42,7 @@ def relevance_picture(heatmap: np.ndarray, picture: np.ndarray | None = None) ->
     return np.rint(colours * 255).astype(np.uint8)
 
 
-def dimmed(picture: np.ndarray, relevant: np.ndarray, light: float = 0.32) -> np.ndarray:
+def dimmed(picture: np.ndarray, relevant: np.ndarray, light: float = 0.38) -> np.ndarray:
     """A picture with everything irrelevant darkened: (h, w, 3) uint8, (h, w) bool -> uint8.
 
     A thin light line separates the two, so that a dark picture still shows what counts.

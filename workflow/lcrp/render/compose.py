@@ -14,6 +14,8 @@ from lcrp.errors import InputError
 from lcrp.render.explanation import ConceptPart, Explanation, Marked, file_name
 from lcrp.render.references import References, as_arrays
 
+MATCHED = 0.3  # intersection over union of a prediction with its annotation
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -77,17 +79,14 @@ class Composer:
         class_index = targets[0].class_index
 
         result = self.explainer.explain(targets, layers, heatmaps=True, activations=active)
-        scene = _Scene.of(sample, self.model.task, class_index)
         predicted = self._predictions(prediction, targets, geometry)
         explained = next(marked for marked in predicted if marked.explained)
-        if single:
-            scene.keep_only(explained)
-        inside, object_from = scene.object_mask(geometry, explained)
+        scene = _Scene(sample, self.model, geometry, targets, single)
 
         heatmap = as_arrays(result.heatmaps)[0]
         parts = []
         for layer in layers:
-            parts += self._concepts(result, targets[0], layer, settings, geometry, inside, scene)
+            parts += self._concepts(result, targets[0], layer, settings, geometry, scene)
         return Explanation(
             image_id=image_id,
             target=str(target),
@@ -99,13 +98,23 @@ class Composer:
             truth=scene.marked,
             concepts=parts,
             score=_number(targets[0].score),
-            outside=outside_share(heatmap, inside),
-            object_from=object_from,
+            outside=outside_share(heatmap, scene.object),
+            object_from=scene.object_from,
             model=self.model.architecture,
             experiment=self.experiment,
             by=settings.by,
-            notes=[] if sample is not None else ["This image is not part of the dataset."],
+            notes=self._notes(sample, scene, explained),
         )
+
+    def _notes(self, sample, scene, explained):
+        if sample is None:
+            return ["This image is not part of the dataset."]
+        if scene.iou < MATCHED:
+            return [
+                f"The prediction hardly lies on an annotated {explained.label}: their "
+                f"intersection over union is {scene.iou:.2f}."
+            ]
+        return []
 
     def _checked_layers(self, settings):
         if settings.by not in ("relevance", "activation"):
@@ -179,7 +188,7 @@ class Composer:
         shown = geometry.boxes_to_original(box[None])[0]
         return [*marked, Marked(name, _tuple(shown), score=score, explained=True)]
 
-    def _concepts(self, result, target, layer, settings, geometry, inside, scene):
+    def _concepts(self, result, target, layer, settings, geometry, scene):
         relevance = as_arrays(result.relevance[layer])[0]
         total = np.abs(relevance).sum()
         normalised = relevance / total if total > 0 else np.zeros_like(relevance)
@@ -197,8 +206,8 @@ class Composer:
                 relevance=float(normalised[concept]),
                 activation=float(activation[concept]) if active else None,
                 heatmap=geometry.map_to_original(heatmap),
-                outside=outside_share(heatmap, inside),
-                lies_on=scene.lies_on(heatmap, geometry),
+                outside=outside_share(heatmap, scene.object),
+                lies_on=scene.lies_on(heatmap),
                 references=references[concept],
             )
             for concept, heatmap in zip(concepts, heatmaps, strict=True)
@@ -206,76 +215,88 @@ class Composer:
 
 
 class _Scene:
-    """What is annotated in an image, and where the explained object is."""
+    """What is annotated in an image, and where the object of a target is.
 
-    def __init__(self, task, class_index, things):
-        self.task = task
-        self.class_index = class_index
-        self.things = things  # None: the image has no annotation
+    object: (H, W) bool in input pixels, and object_from what it was taken from. iou: of the
+    prediction with the annotated object, NaN without.
+    """
 
-    @classmethod
-    def of(cls, sample, task, class_index):
-        things = None if sample is None or sample.things is None else list(sample.things)
-        return cls(task, class_index, things)
+    def __init__(self, sample, model, geometry, targets, single):
+        # Imports torch, which is not needed to draw or to collect what was drawn.
+        from lcrp.analysis import Annotation, class_mapping
 
-    @property
-    def objects(self):
-        return [t for t in self.things or [] if t.class_index == self.class_index]
+        self.task, self.geometry = model.task, geometry
+        self.things, self.of_class, self.single, self.iou = None, [], None, np.nan
+        predicted = np.asarray(targets.mask(0))
+        self.object, self.object_from = predicted, "prediction"
+        if sample is None or not sample.dataset.annotated:
+            return
+        self.things = list(sample.things)
+        mapping = class_mapping(sample.dataset.classes, model.classes)
+        mode = "instance" if single else "class"
+        match = Annotation(sample, geometry, self.task, mapping, mode).match(targets[0], predicted)
+        self.iou = match.iou
+        if match.thing:
+            self.object, self.object_from = match.mask, "annotation"
+            self.single = match.thing if single else None
+            self.of_class = [
+                thing
+                for thing in self.things
+                if mapping.get(thing.class_index) == targets[0].class_index
+            ]
 
     @property
     def marked(self):
+        """The annotated objects to draw; None if the image has no annotation."""
         if self.things is None:
             return None
+        if self.task == "segmentation":
+            return self._marked_regions()
         return [
-            Marked(
-                thing.class_name,
-                _tuple(thing.box),
-                mask=thing.mask() if self.task == "segmentation" else None,
-                explained=thing.class_index == self.class_index,
-            )
+            Marked(thing.class_name, _tuple(thing.box), explained=self._is_object(thing))
             for thing in self.things
-            if self.task != "segmentation" or thing.class_index == self.class_index
         ]
 
-    def keep_only(self, explained: Marked):
-        """Of several objects of the class, keeps the one that an instance was predicted for."""
-        objects = self.objects
-        if len(objects) < 2:
-            return
-        overlaps = [_overlap(explained, thing) for thing in objects]
-        best = objects[int(np.argmax(overlaps))]
-        others = [thing for thing in objects if thing is not best]
-        self.things = [thing for thing in self.things if not any(thing is o for o in others)]
+    def _marked_regions(self):
+        if not self.of_class:
+            return []
+        name = self.of_class[0].class_name
+        if self.single is None:
+            mask = np.logical_or.reduce([thing.mask() for thing in self.of_class])
+        else:
+            mask = self.geometry.map_to_original(self.object) > 0.5
+        return [Marked(name, mask=mask, explained=True)]
 
-    def object_mask(self, geometry, explained: Marked):
-        """The object in input pixels, (H, W) bool, and what it was taken from."""
-        masks = [self._region(thing, geometry) for thing in self.objects]
-        if masks:
-            return np.logical_or.reduce(masks), "annotation"
-        if explained.mask is not None:
-            return geometry.mask_to_input(explained.mask), "prediction"
-        return box_mask(explained.box, geometry), "prediction"
+    def _is_object(self, thing):
+        is_class = any(thing is other for other in self.of_class)
+        return is_class and self.single in (None, thing.id)
 
-    def lies_on(self, heatmap, geometry):
-        """(class name, share of the positive relevance) of each other annotated class."""
+    def lies_on(self, heatmap):
+        """(class name, share of the positive relevance) of each other annotated class.
+
+        Counted outside the object only; by mask where there is one, else by box.
+        """
         positive = np.clip(heatmap, 0, None)
         total = positive.sum()
         if total <= 0:
             return []
+        positive = np.where(self.object, 0, positive)
         regions = {}
         for thing in self.things or []:
-            if thing.class_index != self.class_index:
-                region = self._region(thing, geometry)
-                known = regions.get(thing.class_name)
-                regions[thing.class_name] = region if known is None else known | region
+            of_class = any(thing is other for other in self.of_class)
+            if self._is_object(thing) or (of_class and self.task == "segmentation"):
+                continue
+            name = f"another {thing.class_name}" if of_class else thing.class_name
+            region = self._region(thing)
+            regions[name] = regions[name] | region if name in regions else region
         shares = [(name, float(positive[m].sum() / total)) for name, m in regions.items()]
         return sorted((s for s in shares if s[1] >= 0.005), key=lambda s: (-s[1], s[0]))
 
-    def _region(self, thing, geometry):
-        mask = thing.mask() if self.task == "segmentation" else None
+    def _region(self, thing):
+        mask = thing.mask()
         if mask is not None:
-            return geometry.mask_to_input(np.asarray(mask, bool))
-        return box_mask(thing.box, geometry)
+            return self.geometry.mask_to_input(np.asarray(mask, bool))
+        return box_mask(thing.box, self.geometry)
 
 
 def parse_target(text, classes) -> Wanted:
@@ -338,21 +359,6 @@ def box_mask(box, geometry) -> np.ndarray:
     height, width = geometry.input
     rows, columns = np.arange(height) + 0.5, np.arange(width) + 0.5
     return ((rows >= y1) & (rows <= y2))[:, None] & ((columns >= x1) & (columns <= x2))
-
-
-def _overlap(explained: Marked, thing):
-    mask = thing.mask() if explained.mask is not None else None
-    if mask is not None:
-        union = np.logical_or(mask, explained.mask).sum()
-        return np.logical_and(mask, explained.mask).sum() / max(union, 1)
-    if explained.box is None:
-        return 0.0
-    a, b = explained.box, thing.box
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    shared = max(width, 0) * max(height, 0)
-    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
-    return shared / max(sum(areas) - shared, 1e-9)
 
 
 def _number(value):

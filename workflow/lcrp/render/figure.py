@@ -278,7 +278,7 @@ def _draw_objects(axes, explanation, picture, window, labels):
         _outline(axes, marked, OTHER, 1.0, "-")
     for marked in truth:
         strong = marked.explained
-        _outline(axes, marked, "white", 4.0 if strong else 2.4, "-", alpha=0.6)
+        _outline(axes, marked, "white", 4.0 if strong else 1.6, "-", alpha=0.6 if strong else 0.35)
         _outline(axes, marked, TRUTH, 2.4 if strong else 1.0, (0, (4, 2)))
     for marked in explanation.predictions:
         if marked.explained:
@@ -377,7 +377,7 @@ def _legend(page, explanation, y):
         missing = ""
         entries.append(("ground truth", TRUTH, (0, (4, 2)), 2.4))
     if any(not marked.explained for marked in explanation.predictions):
-        entries.append(("other", OTHER, "-", 1.0))
+        entries.append(("others", OTHER, "-", 1.0))
     axes = page.axes(MARGIN, y, LEFT, SMALL * LINE)
     axes.set_xlim(0, LEFT)
     axes.set_ylim(0, 1)

@@ -12,6 +12,7 @@ import json
 import os
 from collections import defaultdict
 from pathlib import Path
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -173,7 +174,12 @@ class References:
                     _from_kept(fact, kept, number)
                     for number, fact in enumerate(facts["references"][:count])
                 ]
-        except (OSError, ValueError, KeyError):  # cut off by a full disk: computed again
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            BadZipFile,
+        ):  # cut off by a full disk: computed again
             return None
 
     def _write(self, layer, concept, class_index, count, by, references):
@@ -207,7 +213,7 @@ class SamplesById:
 
     def __init__(self, dataset):
         self.dataset = dataset
-        self.rows = {str(id): row for row, id in enumerate(dataset.ids)}
+        self.rows = {id: row for row, id in enumerate(dataset.ids)}
 
     def __contains__(self, id):
         return str(id) in self.rows

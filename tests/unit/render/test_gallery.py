@@ -1,0 +1,70 @@
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from lcrp.render import Settings, chosen_targets, draw_atlas, draw_explanations, read_summary
+from lcrp.render.atlas import TILE
+from lcrp.render.gallery import _covering
+
+
+def test_gallery_is_drawn_and_listed(segmented, tmp_path):
+    wanted = [*chosen_targets(segmented.store, 2), ("scene77", "disc"), ("scene0", "")]
+    settings = Settings((segmented.store.layers[0],), 1, 2)
+    table = draw_explanations(segmented.composer(), wanted, tmp_path, settings, width=400)
+    assert table[["image", "target"]].apply(tuple, axis=1).tolist() == wanted
+    drawn = table[table["problem"] == ""]
+    assert len(drawn) == len(wanted) - 2
+    for row in drawn.to_dict("records"):
+        summary = read_summary(tmp_path / row["file"])
+        assert (summary["image"], summary["class_name"]) == (row["image"], row["class"])
+    assert "scene77" in table["problem"].iloc[-2] and table["file"].iloc[-2] == ""
+    assert "nothing was explained" in table["problem"].iloc[-1]
+
+
+def test_chosen_images_by_name_and_the_ones_without_targets(segmented):
+    named = chosen_targets(segmented.store, ["scene3", "nowhere"])
+    assert {image for image, _ in named} == {"scene3", "nowhere"}
+    assert ("nowhere", "") in named
+
+
+def test_few_images_show_many_classes():
+    images = np.array([0, 0, 1, 2, 2, 3])
+    classes = np.array([5, 6, 5, 7, 8, 5])
+    assert _covering(images, classes, 2) == [0, 2]
+    assert len(_covering(images, classes, 9)) == 4
+
+
+def test_instance_mode_names_the_box():
+    store = SimpleNamespace(
+        attrs={"target_mode": "instance"},
+        classes=("disc", "traffic light"),
+        images=pd.DataFrame({"id": ["a"]}),
+        targets=pd.DataFrame({"image": [0, 0, 0], "class": [0, 0, 1], "instance": [0, 1, 0]}),
+    )
+    names = [name for _, name in chosen_targets(store, 1)]
+    assert names == ["disc-1", "disc-2", "traffic_light-1"]
+
+
+def test_atlas_lists_its_strips(segmented, tmp_path):
+    folder, layer = tmp_path / "atlas", segmented.store.layers[0]
+    (folder / "stale").mkdir(parents=True)
+    draw_atlas(
+        segmented.composer().references, folder, layers=[layer], concepts=2, leading=1, count=3
+    )
+    facts = json.loads((folder / "atlas.json").read_text())
+    strips = facts["strips"][layer]
+    assert strips and not (folder / "stale").exists()
+    for name, tiles in strips.items():
+        with Image.open(folder / layer / f"{name}.webp") as picture:
+            assert picture.size == (TILE * len(tiles), TILE)
+        best = segmented.store.best(
+            layer,
+            int(name.split("-")[0]),
+            k=3,
+            class_index=int(name.split("-")[1]) if "-" in name else None,
+        )
+        assert [image for image, _ in tiles] == best["image_id"].tolist()[: len(tiles)]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["atlas"]
