@@ -23,7 +23,7 @@ include: "rules/report.smk"
 
 wildcard_constraints:
     experiment=r"[A-Za-z0-9][A-Za-z0-9_.-]*",
-    split="train|test",
+    split="train|test|swapped",
     shard=r"\d+",
     image="[^/]+",
     label="[^/]+",

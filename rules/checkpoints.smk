@@ -8,7 +8,7 @@ rule train_model:
         ),
     output:
         weights="resources/training/{experiment}/model.safetensors",
-        manifest="resources/training/{experiment}/model.json",
+        losses="resources/training/{experiment}/model.csv",
     log:
         "logs/train_model/{experiment}.log",
     benchmark:
@@ -21,6 +21,7 @@ rule train_model:
         runtime=30,
     params:
         model=settings("model"),
+        source=training_source,
     message:
         "Training the model of {wildcards.experiment}"
     script:

@@ -37,6 +37,11 @@ def experiment(wildcards):
         raise WorkflowError(str(error))
 
 
+def architecture(wildcards):
+    """The architecture of the model."""
+    return experiment(wildcards).model.architecture
+
+
 def settings(part, *without):
     """A function of the wildcards: the settings of one part of the experiment."""
 
@@ -54,17 +59,20 @@ def files_below(path):
     return sorted(str(file) for file in path.rglob("*") if file.is_file())
 
 
+def scenes_source(wildcards, split):
+    """What `lcrp.datasets.open_dataset` is to read for one split of the scenes."""
+    folder = f"resources/scenes/{wildcards.experiment}/{split}"
+    return {
+        "format": "coco",
+        "images": f"{folder}/images",
+        "annotations": f"{folder}/annotations.json",
+    }
+
+
 def dataset_source(wildcards):
     """What `lcrp.datasets.open_dataset` is to read."""
     if experiment(wildcards).scenes:
-        folder = rules.draw_scenes.output.folder.format(
-            experiment=wildcards.experiment, split="test"
-        )
-        return {
-            "format": "coco",
-            "images": f"{folder}/images",
-            "annotations": f"{folder}/annotations.json",
-        }
+        return scenes_source(wildcards, "test")
     # A limit changes which images there are, not what one of them is.
     return {
         key: value
@@ -76,7 +84,7 @@ def dataset_source(wildcards):
 def dataset_files(wildcards):
     """The files that the index is made from; Snakemake compares their checksums."""
     if experiment(wildcards).scenes:
-        return [rules.draw_scenes.output.folder.format(**wildcards, split="test")]
+        return [f"resources/scenes/{wildcards.experiment}/test"]
     check_paths(experiment(wildcards), wildcards.experiment)
     paths = dataset_paths(experiment(wildcards))
     return [file for path in paths.values() for file in files_below(path)]
@@ -103,6 +111,12 @@ def shards(wildcards):
     return expand(
         rules.analyse_shard.output.shard, shard=planned_shards(wildcards), **wildcards
     )
+
+
+def training_source(wildcards):
+    """The scenes to train on; a segmentation model knows a background as well."""
+    segments = experiment(wildcards).model.architecture == "unet"
+    return {**scenes_source(wildcards, "train"), "with_background": segments}
 
 
 def weights(wildcards):

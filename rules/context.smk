@@ -42,7 +42,12 @@ rule aggregate_context:
 
 rule swap_contexts:
     input:
-        scenes=expand(rules.draw_scenes.output.folder, split="test", allow_missing=True),
+        scenes=expand(
+            rules.draw_scenes.output.folder,
+            split=["test", "swapped"],
+            allow_missing=True,
+        ),
+        truth=rules.write_truth.output.truth,
         weights=weights,
     output:
         swaps=report(
@@ -51,6 +56,7 @@ rule swap_contexts:
             category="Context",
             labels={"experiment": "{experiment}", "table": "swapped contexts"},
         ),
+        objects="results/{experiment}/swaps/objects.csv",
         examples=directory("results/{experiment}/swaps/examples"),
     log:
         "logs/swap_contexts/{experiment}.log",
@@ -61,7 +67,11 @@ rule swap_contexts:
     resources:
         mem_mb=2000,
     params:
-        scenes=lambda wildcards: experiment(wildcards).dataset.drawn("test"),
+        sources=lambda wildcards: [
+            scenes_source(wildcards, split) for split in ("test", "swapped")
+        ],
+        architecture=architecture,
+        machine=machine,
     message:
         "Swapping the contexts of the scenes of {wildcards.experiment}"
     script:

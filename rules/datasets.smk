@@ -19,6 +19,23 @@ rule draw_scenes:
         "../scripts/draw_scenes.py"
 
 
+rule write_truth:
+    output:
+        truth="resources/scenes/{experiment}/truth.json",
+    log:
+        "logs/write_truth/{experiment}.log",
+    benchmark:
+        "benchmarks/results/write_truth/{experiment}.tsv"
+    conda:
+        "../workflow/envs/lcrp.yaml"
+    params:
+        scenes=lambda wildcards: experiment(wildcards).dataset.drawn("test"),
+    message:
+        "Writing down what is known of the scenes of {wildcards.experiment}"
+    script:
+        "../scripts/write_truth.py"
+
+
 rule index_dataset:
     input:
         files=dataset_files,

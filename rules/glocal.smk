@@ -19,6 +19,7 @@ rule analyse_shard:
     params:
         rows=lambda wildcards: planned_shards(wildcards)[wildcards.shard],
         source=dataset_source,
+        architecture=architecture,
         analysis=settings(
             "analysis", "images_per_shard", "top_k", "batch_size", "device"
         ),

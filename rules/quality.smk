@@ -23,7 +23,8 @@ rule measure_quality:
         mem_mb=3000,
     params:
         source=dataset_source,
-        analysis=settings("analysis"),
+        architecture=architecture,
+        machine=machine,
     message:
         "Measuring the model of {wildcards.experiment}"
     script:

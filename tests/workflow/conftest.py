@@ -3,5 +3,52 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 # Scripts import each other by name, as they do when Snakemake runs them.
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from projects import Project
+
+SCENES = {"train": 24, "test": 8, "size": 64}
+MODELS = {
+    "segmentation": (
+        "unet",
+        {"encoder": "narrow", "encoder_channels": [4, 8, 8], "decoder_channels": [8, 4]},
+    ),
+    "detection": ("yolov5", {"depth": 0.33, "width": 0.125}),
+}
+
+
+def experiment(task):
+    """A small experiment on scenes, with a model that has hardly been trained."""
+    architecture, options = MODELS[task]
+    return {
+        "title": f"A small {architecture}",
+        "model": {
+            "architecture": architecture,
+            "options": {"input_size": [SCENES["size"]] * 2, **options},
+            "training": {"seed": 0, "steps": 30, "batch_size": 8},
+        },
+        "dataset": {"format": "scenes", "scenes": SCENES},
+        "analysis": {"images_per_shard": 4},
+        "explanations": {"concepts": 2, "references": 3, "images": 2, "width": 800},
+    }
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A project with a small segmentation and a small detection, after a complete run."""
+    project = Project(tmp_path_factory.mktemp("small") / "project")
+    project.configure(*MODELS)
+    for task in MODELS:
+        project.write(f"config/experiments/{task}.yaml", experiment(task))
+    project.first_run = project.run()
+    return project
+
+
+@pytest.fixture
+def project(finished, tmp_path):
+    """A copy of the finished project, to change."""
+    return finished.copy(tmp_path / "project")

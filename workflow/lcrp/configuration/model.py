@@ -11,10 +11,18 @@ class Training(Entry):
     """Weights that the workflow trains itself, on the scenes that it draws."""
 
     seed: int = Field(0, ge=0, description="Seed of the weights and of the order of the scenes.")
-    steps: Count = Field(description="Optimisation steps.", examples=[600])
-    batch_size: Count = Field(32, description="Scenes per step.", examples=[32])
-    learning_rate: float = Field(
-        0.003, gt=0, description="Peak of the learning rate schedule.", examples=[0.003]
+    steps: Count | None = Field(
+        None, description="Optimisation steps; by default what the task takes.", examples=[1200]
+    )
+    batch_size: Count | None = Field(
+        None, description="Scenes per step; by default what suits the task.", examples=[16]
+    )
+    learning_rate: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="The highest one; by default what suits the task.",
+        examples=[0.001],
     )
 
 
@@ -33,7 +41,7 @@ class Model(Entry):
     training: Training | None = Field(
         None,
         description="Train the model on the scenes instead of loading a checkpoint.",
-        examples=[{"seed": 0, "steps": 600}],
+        examples=[{"seed": 0}],
     )
     classes: list[Text] | None = Field(
         None,

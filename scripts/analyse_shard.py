@@ -1,0 +1,59 @@
+"""Analyse one shard: the relevance of every concept for every target of its images."""
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+
+from tqdm import tqdm
+
+from job import job
+from lcrp.analysis import AnalysisSettings, analyse
+from lcrp.attribution import Explainer
+from lcrp.datasets import open_dataset, read_index
+from lcrp.models import load_model
+from lcrp.store import write_shard
+
+
+def images_of(plan, shard):
+    """Ids of the images of a shard."""
+    rows = read_index(plan)
+    return rows.loc[rows["shard"].astype(str) == shard, "id"].tolist()
+
+
+def fingerprint(path):
+    """sha256 of a file."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+if __name__ == "__main__":
+    with job(snakemake):
+        given, machine = snakemake.params.analysis, snakemake.params.machine
+        model = load_model(snakemake.params.architecture, snakemake.input.weights)
+        dataset = open_dataset(snakemake.params.source, classes=model.classes)
+        explainer = Explainer(
+            model,
+            None if given["composite"] == "default" else given["composite"],
+            device=machine["device"],
+            precision=given["precision"],
+        )
+        records = analyse(
+            explainer,
+            dataset,
+            images_of(snakemake.input.plan, snakemake.wildcards.shard),
+            AnalysisSettings(
+                layers=given["layers"], batch_size=machine["batch_size"], **given["targets"]
+            ),
+            attrs={
+                "experiment": snakemake.wildcards.experiment,
+                "weights_sha256": fingerprint(snakemake.input.weights),
+                "dataset_fingerprint": dataset.fingerprint,
+                "precision": given["precision"],
+                "threshold": given["targets"]["threshold"],
+                "versions": {name: version(name) for name in ("lcrp", "torch", "torchvision")},
+            },
+            progress=lambda batches: tqdm(batches, desc="Analysing images", unit="batch"),
+        )
+        # An image keeps its shard when others are added before it, but not its number.
+        records.images = records.images.drop(columns="index", errors="ignore")
+        write_shard(snakemake.output.shard, records)

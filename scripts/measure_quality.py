@@ -1,0 +1,23 @@
+"""Measure what the model achieves on the indexed images: mAP by pycocotools, or mIoU."""
+
+import json
+
+from job import job, whole
+from lcrp.datasets import open_dataset, read_index
+from lcrp.models import load_model
+from lcrp.quality import measure_quality
+
+if __name__ == "__main__":
+    with job(snakemake):
+        model = load_model(snakemake.params.architecture, snakemake.input.weights)
+        dataset = open_dataset(snakemake.params.source, classes=model.classes)
+        quality = measure_quality(
+            model,
+            [dataset[image] for image in read_index(snakemake.input.index)["id"]],
+            batch_size=snakemake.params.machine["batch_size"],
+            progress=True,
+        )
+        with whole(snakemake.output.quality) as part:
+            part.write_text(json.dumps(quality.summary, indent=2) + "\n")
+        with whole(snakemake.output.classes) as part:
+            quality.classes.to_csv(part, index=False, float_format="%.6g")
