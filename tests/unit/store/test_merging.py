@@ -1,5 +1,6 @@
 """Merging: the same rows give the same store, however they were split and ordered."""
 
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -223,6 +224,24 @@ def test_truncated_shard_is_named(tmp_path, make_records, split_records):
     with pytest.raises(InputError, match=r"1\.zarr\.zip: truncated.*delete it"):
         merge_shards(paths, tmp_path / "m")
     assert sorted(f.name for f in tmp_path.iterdir()) == ["0.zarr.zip", "1.zarr.zip"]
+
+
+def test_memory_does_not_grow_with_the_number_of_shards(
+    tmp_path, make_records, split_records, monkeypatch
+):
+    monkeypatch.setattr(merging, "CHUNK_ROWS", 16)
+    monkeypatch.setattr(merging, "CHUNK_NUMBERS", 2**10)
+    monkeypatch.setattr(merging, "MEMORY", 2**18)
+    whole = make_records(96, layers={f"layer {i}": (2000, (2, 2)) for i in range(2)})
+    arrays = sum(a.nbytes for r in whole.layers.values() for a in r.arrays().values())
+    paths = write_all(tmp_path, split_records(whole, np.split(np.arange(96), 24)))
+    peaks = []
+    for count in (6, 24):
+        tracemalloc.start()
+        merge_shards(paths[:count], tmp_path / "m", top_k=5)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 0.3 * arrays * 18 / 24
 
 
 def test_bad_calls(tmp_path, make_records):

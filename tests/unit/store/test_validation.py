@@ -70,3 +70,16 @@ def test_rankings_in_the_wrong_order(merged):
 
     with pytest.raises(InputError, match="not sorted"):
         validate(rewrite(merged, change))
+
+
+@pytest.mark.parametrize("ranking", ["relmax", "actmax", "relmax_by_class", "actmax_by_class"])
+def test_rankings_that_miss_the_best(merged, ranking):
+    def change(name, values):
+        if not name.startswith(f"layers/model.0.conv/{ranking}/") or name.endswith("/class"):
+            return values
+        values = np.roll(values, -1, axis=-2)
+        values[..., -1, :] = np.nan if name.endswith("value") else -1
+        return values
+
+    with pytest.raises(InputError, match=f"{ranking} does not list the best rows"):
+        validate(rewrite(merged, change))

@@ -19,6 +19,8 @@ IDENTITY = (
     "input_size",
     "weights_sha256",
     "dataset_fingerprint",
+    "threshold",
+    "precision",
 )
 
 # How an error calls what differs.

@@ -89,9 +89,23 @@ def _check_ranking(store, key, layer, kind, rows):
     rises = found[..., 1:, :] & ~(listed[..., 1:, :] <= listed[..., :-1, :])
     if rises.any():
         raise _wrong(store, f"{key} is not sorted")
-    if "by_class" not in key and index.shape[0]:
-        numbers = np.where(np.isnan(values), -np.inf, values)
-        expected = -np.sort(-numbers, axis=0)[: index.shape[0]]
-        if not np.array_equal(np.where(found, listed, -np.inf), expected):
+    for listed_rows, chosen in _groups(store, key, kind, listed, len(values)):
+        numbers = np.where(np.isnan(values[chosen]), -np.inf, values[chosen])
+        expected = np.full(listed_rows.shape, -np.inf)
+        best = -np.sort(-numbers, axis=0)[: len(expected)]
+        expected[: len(best)] = best
+        if not np.array_equal(np.where(np.isnan(listed_rows), -np.inf, listed_rows), expected):
             raise _wrong(store, f"{key} does not list the best rows")
     return index.size * 2 + position.size
+
+
+def _groups(store, key, kind, listed, rows):
+    """What a ranking lists, and the rows that it is about: all, or those of each class."""
+    if "by_class" not in key:
+        yield listed, np.arange(rows)
+        return
+    for number, index in enumerate(store.archive.read(f"{key}/class")):
+        chosen = np.flatnonzero(store.targets["class"] == index)
+        if kind == "actmax":
+            chosen = np.unique(store.targets["image"].to_numpy()[chosen])
+        yield listed[number], chosen
