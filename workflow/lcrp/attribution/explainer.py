@@ -96,13 +96,13 @@ class Explainer:
         """
         images = torch.as_tensor(images)
         self.model.check_input(images)
-        if not torch.isfinite(images).all():
+        if not torch.isfinite(images.sum()):
             check_finite(self.network, images)
         images = images.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
         program = self.program(images.shape[2:])
         record = Record(program, images, activations=activations)
         for position, output in enumerate(record.outputs):
-            if not torch.isfinite(output).all():
+            if not torch.isfinite(output.sum(dtype=torch.float32)):
                 raise InputError(self._first_broken(record, images, position))
         return Prediction(self.model, record, images.shape[2:])
 

@@ -5,13 +5,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from lcrp.attribution.graph import affine
-from lcrp.attribution.rules import EPSILON, LinearRule
+from lcrp.attribution.rules import EPSILON, LinearRule, negative, one, positive, zero
 from lcrp.errors import InputError
 
 
 def stabilised(z, epsilon=EPSILON):
     """z + sign(z) epsilon with sign(0) = +1, as a new tensor."""
-    return z + torch.where(z < 0, -epsilon, epsilon).to(z.dtype)
+    # Adding zero turns -0 into +0, whose sign is that of epsilon.
+    return z + torch.copysign(z.new_tensor(epsilon), z + 0.0)
 
 
 class Convolution:
@@ -160,6 +161,7 @@ class Shares:
         self.linear, self.rule, self.nonnegative = linear, rule, nonnegative
         terms = [self._simplified(term) for term in rule.terms]
         self.terms = terms
+        self.positive = all(_positive(term) for term in terms)
         self.kinds = list(dict.fromkeys(part.input for term in terms for part in term.parts))
         nothing = torch.zeros_like(linear.weight)
         blocks = []
@@ -192,6 +194,17 @@ class Shares:
 
     def parts(self, x):
         """The parts of x that the rule distinguishes, stacked along the channels."""
+        if self.kinds == ["all"]:
+            return x
+        if self.kinds == ["positive", "negative"] and self.linear.groups == 1:
+            stacked = torch.empty(
+                (len(x), 2 * x.shape[1], *x.shape[2:]), dtype=x.dtype, device=x.device
+            )
+            stacked = _laid_out(stacked)
+            above, below = stacked.chunk(2, dim=1)
+            torch.clamp(x, min=0, out=above)
+            torch.clamp(x, max=0, out=below)
+            return stacked
         made = {
             "all": lambda: x,
             "positive": lambda: x.clamp(min=0),
@@ -201,9 +214,7 @@ class Shares:
             "high": lambda: _bound(self.rule.high, x),
         }
         parts = [made[kind]() for kind in self.kinds]
-        if len(parts) == 1:
-            return parts[0]
-        return self._stack(parts)
+        return parts[0] if len(parts) == 1 else self._stack(parts)
 
     def _stack(self, parts):
         groups = self.linear.groups
@@ -212,7 +223,7 @@ class Shares:
         return torch.cat([p.unflatten(1, (groups, -1)) for p in parts], dim=2).flatten(1, 2)
 
     def _unstacked(self, stacked, count):
-        """Views of the `count` members that were stacked along the channels."""
+        """The `count` members that were stacked along the channels."""
         if count == 1:
             return [stacked]
         groups = self.linear.groups
@@ -224,9 +235,17 @@ class Shares:
         ]
 
     def prepare(self, x, output):
-        """Inverse denominators (B, terms * channels, ...) with factors and gates inside."""
-        z = self.linear.map(self.parts(x), self.weight, self.bias)
-        inverse = stabilised(z, self.rule.epsilon).reciprocal_()
+        """(parts of the input, inverse denominators) of the images.
+
+        parts: (B, parts * in, ...). Inverse denominators: (B, terms * out, ...), with the
+        terms' factors and gates inside.
+        """
+        parts = self.parts(x)
+        z = self.linear.map(parts, self.weight, self.bias)
+        if self.positive:
+            inverse = z.add_(self.rule.epsilon).reciprocal_()
+        else:
+            inverse = stabilised(z, self.rule.epsilon).reciprocal_()
         if any(term.gate != "always" or term.factor != 1 for term in self.terms):
             gates = {
                 "always": lambda: torch.ones_like(output),
@@ -235,32 +254,35 @@ class Shares:
             }
             open_to = [gates[term.gate]() * term.factor for term in self.terms]
             inverse.mul_(self._stack(open_to) if len(open_to) > 1 else open_to[0])
-        return inverse
+        return parts, inverse
 
-    def backward(self, relevance, x, inverse, rows):
-        """Relevance (T, out, ...) at the output, which is overwritten, to that at the input."""
-        if len(self.terms) == 1:
+    def backward(self, relevance, state, rows):
+        """Relevance (T, out, ...) at the output, which may be overwritten, to that below."""
+        parts, inverse = state
+        if len(self.terms) > 1:
+            s = rows.multiply_(self._stack([relevance] * len(self.terms)), inverse)
+        elif _dense(relevance):
             s = rows.multiply_(relevance, inverse)
         else:
-            s = rows.multiply_(self._stack([relevance] * len(self.terms)), inverse)
-        pulled = self.linear.transpose(s, self.weight, x.shape[2:])
-        if self.kinds == ["all"]:
-            return rows.multiply_(pulled, x)
-        if self.kinds == ["positive", "negative"]:
-            above, below = self._unstacked(pulled, 2)
-            return _signed(rows, above, below, x)
-        if self.kinds == ["ones"]:
-            return pulled
-        parts = self._unstacked(self.parts(x), len(self.kinds))
-        pulled = self._unstacked(pulled, len(self.kinds))
-        return sum(rows.multiplied(p, part) for p, part in zip(pulled, parts, strict=True))
+            s = rows.multiplied(relevance, inverse)
+        pulled = self.linear.transpose(s, self.weight, parts.shape[2:])
+        if len(self.kinds) == 1:
+            return pulled if self.kinds == ["ones"] else rows.multiply_(pulled, parts)
+        each = self._unstacked(parts, len(self.kinds))
+        first, *others = self._unstacked(pulled, len(self.kinds))
+        total = rows.multiplied(first, each[0])
+        for part, other in zip(each[1:], others, strict=True):
+            rows.add_product_(total, other, part)
+        return total
 
-    def adjoint(self, share, x, inverse, rows):
+    def adjoint(self, share, state, rows):
         """Share (M, in, ...) of each input to the share of each output: `backward` transposed."""
-        parts = self._unstacked(self.parts(x), len(self.kinds))
-        weighted = [rows.multiplied(share, part) for part in parts]
-        stacked = weighted[0] if len(weighted) == 1 else self._stack(weighted)
-        out = rows.multiply_(self.linear.map(stacked, self.weight), inverse)
+        parts, inverse = state
+        if len(self.kinds) == 1:
+            weighted = rows.multiplied(share, parts)
+        else:
+            weighted = rows.multiplied(self._stack([share] * len(self.kinds)), parts)
+        out = rows.multiply_(self.linear.map(weighted, self.weight), inverse)
         members = self._unstacked(out, len(self.terms))
         return members[0] if len(members) == 1 else sum(members)
 
@@ -276,16 +298,18 @@ class UniformShares(Shares):
     def prepare(self, x, output):
         ones = torch.ones((1, 1, *x.shape[2:]), dtype=x.dtype, device=x.device)
         z = self.linear.map(ones, self.weight) * x.shape[1]
-        return stabilised(z, self.rule.epsilon).reciprocal_()
+        return x.shape[2:], stabilised(z, self.rule.epsilon).reciprocal_()
 
-    def backward(self, relevance, x, inverse, rows):
+    def backward(self, relevance, state, rows):
+        size, inverse = state
         s = relevance.sum(dim=1, keepdim=True).mul_(inverse)
-        pulled = self.linear.transpose(s, self.weight, x.shape[2:])
-        return pulled.expand(-1, x.shape[1], *[-1] * (x.ndim - 2))
+        pulled = self.linear.transpose(s, self.weight, size)
+        return pulled.expand(-1, self.channels[1], -1, -1)
 
-    def adjoint(self, share, x, inverse, rows):
+    def adjoint(self, share, state, rows):
+        _, inverse = state
         out = self.linear.map(share.sum(dim=1, keepdim=True), self.weight).mul_(inverse)
-        return out.expand(-1, self.channels[0], *[-1] * (x.ndim - 2))
+        return out.expand(-1, self.channels[0], -1, -1)
 
 
 def shares(module, rule, nonnegative):
@@ -295,14 +319,12 @@ def shares(module, rule, nonnegative):
     return (UniformShares if uniform else Shares)(linear, rule, nonnegative)
 
 
-def _signed(rows, above, below, x):
-    """above where x is positive and below where it is negative, times x."""
-    out = torch.empty_like(above, memory_format=torch.preserve_format)
-    sides = zip(rows.paired(above, x), rows.paired(below, x), rows.paired(out, x), strict=True)
-    for (up, image), (down, _), (into, _) in sides:
-        torch.where(image > 0, up, down, out=into)
-        into.mul_(image)
-    return out
+def _positive(term):
+    """Whether a term's denominator cannot be negative, whatever the weights."""
+    same = {("positive", positive), ("negative", negative), ("ones", one)}
+    return term.bias in (positive, zero) and all(
+        (part.input, part.weight) in same for part in term.parts
+    )
 
 
 def _bound(bound, x):
@@ -310,5 +332,13 @@ def _bound(bound, x):
     return bound.expand_as(x) if bound.ndim <= x.ndim else bound[0].expand_as(x)
 
 
-def _laid_out(weight):
-    return weight.contiguous(memory_format=torch.channels_last) if weight.ndim == 4 else weight
+def _laid_out(tensor):
+    """Channels last, where there are positions."""
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
+
+
+def _dense(tensor):
+    """Whether it owns its memory without gaps, as convolutions want it."""
+    return tensor.is_contiguous() or (
+        tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
+    )

@@ -90,16 +90,13 @@ class Linear(Operation):
         self.reads_output = any(term.gate != "always" for term in rule.terms)
 
     def prepare(self, inputs, output):
-        (x,) = inputs
-        return x, self.shares.prepare(x, output)
+        return self.shares.prepare(inputs[0], output)
 
     def backward(self, relevance, state, rows):
-        x, inverse = state
-        return [self.shares.backward(relevance, x, inverse, rows)]
+        return [self.shares.backward(relevance, state, rows)]
 
     def adjoint(self, shares, state, rows):
-        x, inverse = state
-        return self.shares.adjoint(shares[0], x, inverse, rows)
+        return self.shares.adjoint(shares[0], state, rows)
 
 
 class LinearGradient(Operation):
@@ -345,6 +342,42 @@ class Structural(Operation):
         return self.forward(*_completed(shares, state))
 
 
+class Resize(Structural):
+    """Nearest and bilinear resizing."""
+
+    def __init__(self, node):
+        super().__init__(node)
+        module = node.module
+        names = ("size", "scale_factor", "mode", "align_corners")
+        values = (None, None, "nearest", None)
+        given = dict(zip(names, node.args[1:], strict=False)) | node.kwargs
+        self.settings = dict(zip(names, values, strict=True)) | {
+            k: given[k] for k in names if k in given
+        }
+        if module is not None:
+            self.settings = {name: getattr(module, name) for name in names}
+        if self.settings["mode"] not in ("nearest", "bilinear"):
+            raise InputError(
+                f"{node.name}: resizing by {self.settings['mode']!r} has no rule; "
+                f"use nearest or bilinear"
+            )
+
+    def backward(self, relevance, state, rows):
+        size = [len(relevance), *state[0]]
+        factor = self.settings["scale_factor"]
+        factors = [None, None]
+        if factor is not None:
+            factors = [
+                float(f) for f in (factor if isinstance(factor, list | tuple) else [factor] * 2)
+            ]
+        if self.settings["mode"] == "nearest":
+            down = torch.ops.aten.upsample_nearest2d_backward
+            return [down(relevance, relevance.shape[2:], size, *factors)]
+        down = torch.ops.aten.upsample_bilinear2d_backward
+        aligned = bool(self.settings["align_corners"])
+        return [down(relevance, relevance.shape[2:], size, aligned, *factors)]
+
+
 class Reshape(Structural):
     """Flattening, reshaping, permuting, slicing; the leading axis stays where it is."""
 
@@ -506,7 +539,7 @@ def operation_for(node, rule, nonnegative):
     if isinstance(module, nn.MaxPool2d) or node.call in POOLINGS:
         return Pooling(node)
     if isinstance(module, nn.Upsample) or node.call is F.interpolate:
-        return _resize(node)
+        return Resize(node)
     if isinstance(module, DROPOUT_MODULES) or node.call in DROPOUTS:
         return Through(node)
     if isinstance(module, nn.Flatten) or node.call in RESHAPINGS:
@@ -548,13 +581,6 @@ def _activation(node, rule):
     if isinstance(rule, rules.Gradient) or node.call in FUNCTIONAL_RELU:
         return Elementwise(node)
     raise _unknown(node)
-
-
-def _resize(node):
-    mode = getattr(node.module, "mode", node.kwargs.get("mode", "nearest"))
-    if mode not in ("nearest", "nearest-exact", "bilinear"):
-        raise InputError(f"{node.name}: resizing by {mode!r} has no rule; use nearest or bilinear")
-    return Structural(node)
 
 
 def _sum(node, rule):
