@@ -9,6 +9,7 @@ from safetensors import safe_open
 
 from lcrp import InputError, load_model
 from lcrp.checkpoints import convert, manifest_of, read_checkpoint
+from lcrp.checkpoints.conversion import compare_keys
 from lcrp.models.loading import build_model
 
 NAMES = ("ship", "car", "kite")
@@ -44,9 +45,20 @@ def test_what_is_written(tmp_path, source):
     assert manifest["wrappers"] == ["model"] and manifest["prefix"] == "module."
     assert manifest["dtypes"] == ["float16", "float32"]
     assert set(manifest["dropped"]) == {"names", "epoch", "model.24.anchor_grid"}
+    assert set(manifest["why"]) == {"prefix"} and not manifest["renamed"]
     with safe_open(destination, framework="pt") as file:
         description = json.loads(file.metadata()["lcrp"])
     assert description == {key: manifest[key] for key in ("architecture", "options", "classes")}
+
+
+def test_keys_that_were_renamed_and_dropped():
+    one, two = torch.ones(1), torch.ones(2)
+    state = {"a.weight": one, "b.weight": two, "c.weight": one, "d": one, "same": two}
+    weights = {"net.a.weight": one, "net.b.weight": one, "x.c.weight": one, "y.c.weight": one}
+    renamed, dropped = compare_keys(state, weights | {"same": two})
+    assert renamed == {"a.weight": "net.a.weight"}
+    # Another shape, two possible places, and no place at all.
+    assert set(dropped) == {"b.weight", "c.weight", "d"}
 
 
 def test_what_is_read_back(tmp_path, source):

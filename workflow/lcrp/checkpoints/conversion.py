@@ -31,8 +31,8 @@ def convert(source, destination, architecture, classes=None, options=None):
 
     The file carries the metadata entry "lcrp": JSON with architecture, options, classes. The
     manifest `<stem>.json` holds these and: source (name), source_sha256, sha256 (of the written
-    file), task, format, wrappers, prefix, model_class, classes_found, dropped and renamed (keys,
-    and why).
+    file), task, format, wrappers, prefix, model_class, classes_found, renamed (keys), dropped
+    (keys, with reasons), why (reasons of prefix and renamed).
     Both files appear whole or not at all. Returns the manifest.
 
     Raises InputError for a source that cannot be read or does not fit.
@@ -79,6 +79,7 @@ def convert(source, destination, architecture, classes=None, options=None):
             "dtypes": info["dtypes"],
             "renamed": renamed,
             "dropped": info["dropped"] | dropped,
+            "why": _reasons(info["prefix"], renamed),
         }
         partial_manifest.write_text(json.dumps(manifest, indent=2) + "\n")
         partial.replace(destination)
@@ -104,6 +105,15 @@ def compare_keys(state, weights):
         else:
             dropped[key] = "not part of the network; nothing it computes depends on it"
     return renamed, dropped
+
+
+def _reasons(prefix, renamed):
+    reasons = {}
+    if prefix:
+        reasons["prefix"] = f"training wrapped the network in a module, which put {prefix} before"
+    if renamed:
+        reasons["renamed"] = "the file holds the network without the modules around it"
+    return reasons
 
 
 def _separate(weights):

@@ -41,6 +41,7 @@ class MaskDataset(Dataset):
 
     def _set_up(self, images, files, masks, own, classes, unknown, ids=None):
         self.mask_files = masks
+        self._last = (None, None)
         class_map = ClassMap(own, classes, source="dataset.classes", unknown=unknown)
         super().__init__(images, files, class_map, ids)
 
@@ -60,7 +61,18 @@ class MaskDataset(Dataset):
         return labels
 
     def read_labels(self, sample):
-        path = self.mask_files[sample.number]
+        labels = self._labels(sample)
+        return None if labels is None else labels.copy()
+
+    def _labels(self, sample):
+        # The things of a sample and their masks all come from one file, which is read once.
+        number, labels = self._last
+        if number != sample.number:
+            labels = self._mapped(self.mask_files[sample.number])
+            self._last = sample.number, labels
+        return labels
+
+    def _mapped(self, path):
         if path is None:
             return None
         own = self.to_own(read_labels(path), path)
@@ -72,7 +84,7 @@ class MaskDataset(Dataset):
         return table[own]
 
     def read_things(self, sample):
-        labels = self.read_labels(sample)
+        labels = self._labels(sample)
         things = []
         for index in () if labels is None else np.unique(labels):
             if index == VOID or index in self.background:
@@ -86,7 +98,7 @@ class MaskDataset(Dataset):
         return things
 
     def _region(self, sample, index):
-        return self.read_labels(sample) == index
+        return self._labels(sample) == index
 
     def annotation_bytes(self, sample):
         path = self.mask_files[sample.number]
