@@ -13,7 +13,7 @@ NAMES = ("person", "fire hydrant", "stop sign", "dog", "toothbrush")
 
 @pytest.fixture
 def spec(tmp_path, layouts):
-    file = layouts.coco(tmp_path)
+    file = layouts.write_coco(tmp_path)
     return {"format": "coco", "images": str(tmp_path / "val2017"), "annotations": str(file)}
 
 
@@ -132,9 +132,9 @@ def test_a_subset_named_by_another_file(spec, tmp_path):
 def test_semantic_masks_beside(spec, tmp_path, layouts):
     dataset = open_dataset({**spec, "masks": str(tmp_path / "masks"), "with_background": True})
     mask = np.full((24, 32), 3, np.uint8)
-    layouts.image(tmp_path / "masks" / "000000000139.png", mask, "L")
+    layouts.write_image(tmp_path / "masks" / "000000000139.png", mask, "L")
     assert np.array_equal(dataset[0].labels(), mask)
-    layouts.image(tmp_path / "masks" / "000000000139.png", mask[:4], "L")
+    layouts.write_image(tmp_path / "masks" / "000000000139.png", mask[:4], "L")
     with pytest.raises(InputError, match=r"000000000139\.png: its size"):
         dataset[0].labels()
     with pytest.raises(InputError, match=r"000000000285\.png: no such mask"):

@@ -15,7 +15,7 @@ def near(a, b, tolerance=12):
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 def test_colour(tmp_path, layouts, suffix):
     pixels = layouts.picture()
-    layouts.image(tmp_path / f"a{suffix}", pixels)
+    layouts.write_image(tmp_path / f"a{suffix}", pixels)
     image = read_image(tmp_path / f"a{suffix}")
     assert image.dtype == np.uint8 and near(image, pixels)
     assert image_size(tmp_path / f"a{suffix}") == (24, 32)
@@ -23,7 +23,7 @@ def test_colour(tmp_path, layouts, suffix):
 
 def test_cmyk(tmp_path, layouts):
     pixels = layouts.picture()
-    layouts.image(tmp_path / "a.jpg", pixels, "CMYK")
+    layouts.write_image(tmp_path / "a.jpg", pixels, "CMYK")
     with Image.open(tmp_path / "a.jpg") as image:
         assert image.mode == "CMYK"
     assert near(read_image(tmp_path / "a.jpg"), pixels, 12)
@@ -31,7 +31,7 @@ def test_cmyk(tmp_path, layouts):
 
 @pytest.mark.parametrize(("mode", "suffix"), [("L", ".jpg"), ("LA", ".png"), ("1", ".png")])
 def test_greyscale(tmp_path, layouts, mode, suffix):
-    layouts.image(tmp_path / f"a{suffix}", layouts.picture(), mode)
+    layouts.write_image(tmp_path / f"a{suffix}", layouts.picture(), mode)
     image = read_image(tmp_path / f"a{suffix}")
     assert image.shape == (24, 32, 3)
     assert (image[..., 0] == image[..., 1]).all() and (image[..., 0] == image[..., 2]).all()
@@ -47,7 +47,7 @@ def test_sixteen_bits(tmp_path):
 def test_palette_and_transparency(tmp_path, layouts):
     pixels = np.repeat(np.array([[[255, 0, 0], [0, 0, 255]]], np.uint8), 4, 0)
     for mode in ("P", "RGBA"):
-        layouts.image(tmp_path / "a.png", pixels, mode)
+        layouts.write_image(tmp_path / "a.png", pixels, mode)
         assert near(read_image(tmp_path / "a.png"), pixels, 2)
 
 
@@ -59,14 +59,14 @@ def test_every_orientation_is_turned_upright(tmp_path, layouts, orientation):
             6: lambda a: np.rot90(a, 1), 7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
             8: lambda a: np.rot90(a, -1)}  # fmt: skip
     stored = np.ascontiguousarray(turn[orientation](upright))
-    layouts.image(tmp_path / "a.png", stored, orientation=orientation)
+    layouts.write_image(tmp_path / "a.png", stored, orientation=orientation)
     assert near(read_image(tmp_path / "a.png"), upright, 0)
     assert image_size(tmp_path / "a.png") == (24, 32)
 
 
 def test_annotations_made_on_the_stored_pixels_keep_them(tmp_path, layouts):
     stored = layouts.picture()
-    layouts.image(tmp_path / "a.png", stored, orientation=6)
+    layouts.write_image(tmp_path / "a.png", stored, orientation=6)
     assert read_image(tmp_path / "a.png").shape == (32, 24, 3)
     assert near(read_image(tmp_path / "a.png", (24, 32)), stored, 0)
     assert image_size(tmp_path / "a.png", (24, 32)) == (24, 32)
@@ -74,7 +74,7 @@ def test_annotations_made_on_the_stored_pixels_keep_them(tmp_path, layouts):
 
 
 def test_an_image_of_another_size(tmp_path, layouts):
-    layouts.image(tmp_path / "a.png", layouts.picture())
+    layouts.write_image(tmp_path / "a.png", layouts.picture())
     with pytest.raises(InputError, match=r"a\.png: the image has 24 x 32 pixels.*for 48 x 64"):
         read_image(tmp_path / "a.png", (48, 64))
 
@@ -83,7 +83,7 @@ def test_an_image_of_another_size(tmp_path, layouts):
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
 def test_damaged_files(tmp_path, layouts, damage, suffix):
     path = tmp_path / f"a{suffix}"
-    layouts.image(path, layouts.picture(200, 300))
+    layouts.write_image(path, layouts.picture(200, 300))
     content = path.read_bytes()
     damaged = {"cut": content[: len(content) // 2], "empty": b"", "text": b"<html>404</html>"}
     path.write_bytes(damaged[damage])
@@ -95,7 +95,7 @@ def test_damaged_files(tmp_path, layouts, damage, suffix):
 
 def test_a_whole_file_passes_the_check(tmp_path, layouts):
     for name in ("a.jpg", "a.png"):
-        layouts.image(tmp_path / name, layouts.picture(200, 300))
+        layouts.write_image(tmp_path / name, layouts.picture(200, 300))
         check_image(tmp_path / name)
 
 
@@ -106,7 +106,7 @@ def test_a_missing_file(tmp_path):
 
 
 def test_masks_of_colours_are_refused(tmp_path, layouts):
-    layouts.image(tmp_path / "a.png", layouts.picture())
+    layouts.write_image(tmp_path / "a.png", layouts.picture())
     with pytest.raises(InputError, match=r"a\.png: a mask holds one class index.*mode RGB"):
         read_labels(tmp_path / "a.png")
 

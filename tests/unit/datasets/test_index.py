@@ -11,7 +11,7 @@ from lcrp.datasets import open_dataset, read_index, write_index
 
 @pytest.fixture
 def spec(tmp_path, layouts):
-    file = layouts.coco(tmp_path)
+    file = layouts.write_coco(tmp_path)
     return {"format": "coco", "images": tmp_path / "val2017", "annotations": file}
 
 
@@ -31,14 +31,14 @@ def test_a_row_per_image(spec, tmp_path):
 
 def test_unreadable_images_are_rows(spec, tmp_path, layouts):
     (spec["images"] / "000000000139.jpg").write_bytes(b"not an image")
-    layouts.image(spec["images"] / "000000000776.jpg", layouts.picture(32, 24))
+    layouts.write_image(spec["images"] / "000000000776.jpg", layouts.picture(32, 24))
     table = write_index(open_dataset(spec), tmp_path / "index.csv")
     assert list(table["status"]) == ["unreadable", "ok", "ok", "ok", "wrong-size", "ok"]
     assert table["classes"][0] == "person;toothbrush"
 
 
 def test_unreadable_images_without_declared_size(tmp_path, layouts):
-    layouts.image(tmp_path / "images" / "a.jpg", layouts.picture(200, 300))
+    layouts.write_image(tmp_path / "images" / "a.jpg", layouts.picture(200, 300))
     content = (tmp_path / "images" / "a.jpg").read_bytes()
     (tmp_path / "images" / "b.jpg").write_bytes(content[: len(content) // 2])
     dataset = open_dataset({"format": "folder", "images": tmp_path / "images"})
@@ -53,7 +53,7 @@ def test_unreadable_images_among_yolo_labels_and_masks(tmp_path, layouts):
     for kind in ("labels", "masks"):
         (tmp_path / kind).mkdir()
     (tmp_path / "labels" / "a.txt").write_text("0 0.5 0.5 0.5 0.5\n")
-    layouts.image(tmp_path / "masks" / "a.png", layouts.picture()[..., 2] * 0, "L")
+    layouts.write_image(tmp_path / "masks" / "a.png", layouts.picture()[..., 2] * 0, "L")
     for kind, key in (("yolo", "labels"), ("masks", "masks")):
         spec = {"format": kind, "images": tmp_path / "images", key: tmp_path / key}
         dataset = open_dataset({**spec, "classes": ["ship"]})
@@ -65,7 +65,7 @@ def test_the_fingerprints_tell_which_image_changed(spec, tmp_path, layouts):
     content = json.loads(spec["annotations"].read_text())
     content["annotations"][0]["bbox"][0] += 1
     spec["annotations"].write_text(json.dumps(content))
-    layouts.image(spec["images"] / "000000000785.jpg", layouts.picture(seed=7))
+    layouts.write_image(spec["images"] / "000000000785.jpg", layouts.picture(seed=7))
     after = write_index(open_dataset(spec), tmp_path / "index.csv")
     assert list(before["annotation"] != after["annotation"]) == [True] + [False] * 5
     assert list(before["sha256"] != after["sha256"]) == [False] * 5 + [True]
@@ -83,7 +83,7 @@ def test_a_limit(spec, tmp_path):
 def test_the_index_does_not_depend_on_where_the_images_lie(tmp_path, layouts):
     tables = []
     for place in ("here", "there"):
-        file = layouts.coco(tmp_path / place)
+        file = layouts.write_coco(tmp_path / place)
         spec = {"format": "coco", "images": tmp_path / place / "val2017", "annotations": file}
         write_index(open_dataset(spec), tmp_path / f"{place}.csv")
         tables.append((tmp_path / f"{place}.csv").read_bytes())

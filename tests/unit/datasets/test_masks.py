@@ -9,7 +9,7 @@ from lcrp.models.class_names import CITYSCAPES, VOC
 
 
 def test_voc(tmp_path, layouts):
-    base = layouts.voc(tmp_path)
+    base = layouts.write_voc(tmp_path)
     dataset = open_dataset({"format": "voc", "root": str(base)})
     assert dataset.classes == VOC and dataset.background == {0}
     assert dataset.ids == ("2007_000032", "2007_000039", "2011_003276")
@@ -26,7 +26,7 @@ def test_voc(tmp_path, layouts):
 
 
 def test_voc_splits_and_folders_above(tmp_path, layouts):
-    base = layouts.voc(tmp_path)
+    base = layouts.write_voc(tmp_path)
     for root in (base, base.parent, tmp_path):
         assert open_dataset({"format": "voc", "root": root, "split": "val"}).ids == ("2007_000039",)
     with pytest.raises(InputError, match=r"test\.txt: no such list; check `split`"):
@@ -39,7 +39,7 @@ def test_voc_splits_and_folders_above(tmp_path, layouts):
 
 
 def test_cityscapes(tmp_path, layouts):
-    layouts.cityscapes(tmp_path)
+    layouts.write_cityscapes(tmp_path)
     dataset = open_dataset({"format": "cityscapes", "root": tmp_path})
     assert dataset.classes == CITYSCAPES
     assert dataset.ids == ("frankfurt_000000_000294", "lindau_000000_000000")
@@ -53,7 +53,7 @@ def test_cityscapes(tmp_path, layouts):
 
 
 def test_cityscapes_of_train_ids_keeps_void(tmp_path, layouts):
-    layouts.cityscapes(tmp_path, "labelTrainIds")
+    layouts.write_cityscapes(tmp_path, "labelTrainIds")
     labels = open_dataset({"format": "cityscapes", "root": tmp_path})[0].labels()
     assert labels[12, 20] == 0 and labels[9, 12] == 18
     assert labels[0, 0] == 255 and labels[15, 4] == 255
@@ -65,17 +65,17 @@ TRAIN_IDS = [255, 255, 255, 255, 255, 255, 255, 0, 1, 255, 255, 2, 3, 4, 255, 25
 
 
 def test_every_label_of_cityscapes(tmp_path, layouts):
-    layouts.cityscapes(tmp_path)
+    layouts.write_cityscapes(tmp_path)
     dataset = open_dataset({"format": "cityscapes", "root": tmp_path})
     path = tmp_path / "gtFine/val/lindau/lindau_000000_000000_gtFine_labelIds.png"
-    layouts.image(path, np.arange(256, dtype=np.uint8).reshape(8, 32), "L")
+    layouts.write_image(path, np.arange(256, dtype=np.uint8).reshape(8, 32), "L")
     labels = dataset["lindau_000000_000000"].labels().ravel()
     assert list(labels[:34]) == [19 if value == 255 else value for value in TRAIN_IDS]
     assert set(labels[34:]) == {19}
 
 
 def test_cityscapes_without_annotation(tmp_path, layouts):
-    layouts.cityscapes(tmp_path)
+    layouts.write_cityscapes(tmp_path)
     (tmp_path / "gtFine/val/lindau/lindau_000000_000000_gtFine_labelIds.png").unlink()
     with pytest.raises(InputError, match=r"lindau_000000_000000_gtFine_labelIds\.png: no such"):
         open_dataset({"format": "cityscapes", "root": tmp_path})
@@ -86,12 +86,12 @@ def test_cityscapes_without_annotation(tmp_path, layouts):
 @pytest.fixture
 def folders(tmp_path, layouts):
     for name in ("a.jpg", "b.png", "sub/c.jpg"):
-        layouts.image(tmp_path / "images" / name, layouts.picture())
+        layouts.write_image(tmp_path / "images" / name, layouts.picture())
     for name, value in (("a", 1), ("sub/c", 2)):
         mask = np.full((24, 32), 255, np.uint8)
         mask[:12] = 0
         mask[3:6, 4:9] = value
-        layouts.image(tmp_path / "masks" / f"{name}.png", mask, "L")
+        layouts.write_image(tmp_path / "masks" / f"{name}.png", mask, "L")
     return {
         "format": "masks",
         "images": tmp_path / "images",

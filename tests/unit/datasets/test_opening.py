@@ -22,7 +22,7 @@ def test_wrong_specifications(spec, message):
 
 def test_a_folder_of_images(tmp_path, layouts):
     for name in ("b.png", "a.jpg"):
-        layouts.image(tmp_path / name, layouts.picture())
+        layouts.write_image(tmp_path / name, layouts.picture())
     dataset = open_dataset({"format": "folder", "images": tmp_path, "classes": None})
     assert dataset.ids == ("a", "b") and not dataset.annotated
     assert dataset[0].things == [] and dataset[0].labels() is None
@@ -33,7 +33,7 @@ def test_a_folder_of_images(tmp_path, layouts):
 
 def test_a_dataset_is_a_sequence(tmp_path, layouts):
     for number in range(5):
-        layouts.image(tmp_path / f"{number}.png", layouts.picture(4, 4))
+        layouts.write_image(tmp_path / f"{number}.png", layouts.picture(4, 4))
     dataset = open_dataset({"format": "folder", "images": tmp_path})
     assert [sample.id for sample in dataset] == ["0", "1", "2", "3", "4"]
     assert [sample.id for sample in dataset[1:4:2]] == ["1", "3"]
@@ -45,19 +45,19 @@ def test_a_dataset_is_a_sequence(tmp_path, layouts):
 
 
 def test_the_fingerprint_is_that_of_the_classes(tmp_path, layouts):
-    layouts.image(tmp_path / "a.png", layouts.picture(4, 4))
+    layouts.write_image(tmp_path / "a.png", layouts.picture(4, 4))
     spec = {"format": "folder", "images": tmp_path}
     first = open_dataset(spec, ["ship", "car"]).fingerprint
-    layouts.image(tmp_path / "b.png", layouts.picture(4, 4))
+    layouts.write_image(tmp_path / "b.png", layouts.picture(4, 4))
     assert open_dataset(spec, ["ship", "car"]).fingerprint == first
     assert open_dataset(spec, ["car", "ship"]).fingerprint != first
 
 
 def test_official_layouts(tmp_path, layouts):
-    layouts.coco(tmp_path / "coco")
-    layouts.coco(tmp_path / "coco", "2014", "COCO_val2014_")
-    layouts.voc(tmp_path / "voc")
-    layouts.cityscapes(tmp_path / "cityscapes")
+    layouts.write_coco(tmp_path / "coco")
+    layouts.write_coco(tmp_path / "coco", "2014", "COCO_val2014_")
+    layouts.write_voc(tmp_path / "voc")
+    layouts.write_cityscapes(tmp_path / "cityscapes")
     first = {
         "coco2017-val": "000000000139",
         "coco2014-minival": "COCO_val2014_000000000139",

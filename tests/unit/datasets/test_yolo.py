@@ -10,7 +10,7 @@ from lcrp.datasets import open_dataset
 @pytest.fixture
 def spec(tmp_path, layouts):
     for name in ("a.jpg", "b.png", "c.jpg"):
-        layouts.image(tmp_path / "images" / name, layouts.picture())
+        layouts.write_image(tmp_path / "images" / name, layouts.picture())
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels" / "a.txt").write_text(
         "1 0.5 0.5 0.25 0.5\n\n0 0.125 0.25 0.5 0.25 0.5 0.75 0.125 0.75\n2 0.1 0.1 0 0.2\n"
