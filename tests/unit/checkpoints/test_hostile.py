@@ -168,3 +168,32 @@ def test_a_tensor_larger_than_its_storage_is_refused(tmp_path, size, stride):
         archive.writestr("archive/data/0", bytes(16))
     with pytest.raises(InputError, match=r"stretched\.pt: not a readable checkpoint"):
         read_checkpoint(path)
+
+
+def test_replaced_attributes_end_the_reading(tmp_path):
+    # OrderedDict() whose `get` is replaced by a stand-in, which refuses to be called.
+    path = tmp_path / "shadow.pt"
+    program = b"ccollections\nOrderedDict\n)\x81}Vget\ncos\nsystem\nsb."
+    as_archive(path, b"\x80\x02" + program)
+    with pytest.raises(InputError, match=r"shadow\.pt: refused, it asks to call os\.system"):
+        read_checkpoint(path)
+
+
+def test_weights_far_larger_than_the_file(tmp_path):
+    path = tmp_path / "stretched.pt"
+    tensor = torch.ones(1).expand(2**20)
+    torch.save({f"layer{i}.weight": tensor for i in range(5)}, path)
+    with pytest.raises(InputError, match=r"stretched\.pt: its weights are far larger than the fi"):
+        read_checkpoint(path)
+
+
+def test_a_legacy_file_cannot_claim_more_than_it_holds(tmp_path):
+    path = tmp_path / "claims.pt"
+    storages = "".join(
+        f"Va{i}\nctorch._utils\n_rebuild_tensor_v2\n"
+        f"((Vstorage\nctorch\nFloatStorage\nV{i}\nVcpu\nI100\ntQI0\n(I100\nt(I1\ntI00\nNtRs"
+        for i in range(50)
+    )
+    as_legacy(path, b"\x80\x02}" + storages.encode() + b".")
+    with pytest.raises(InputError, match=r"claims\.pt: .*claims 100 numbers, more than"):
+        read_checkpoint(path)

@@ -335,7 +335,8 @@ def _load_legacy(path):
     def storage(dtype, key, count):
         # Filled after the pickle: the numbers follow it in the file.
         if key not in storages:
-            if not 0 <= count * dtype.itemsize <= length:
+            claimed = sum(flat.numel() * flat.dtype.itemsize for flat in storages.values())
+            if not 0 <= count * dtype.itemsize <= length - claimed:
                 raise ValueError(f"storage {key} claims {count} numbers, more than the file holds")
             storages[key] = torch.zeros(count, dtype=dtype)
         return storages[key]

@@ -30,6 +30,7 @@ WRAPPERS = (
 PREFIXES = ("module.", "_orig_mod.")
 NAMES = ("names", "class_names", "classes", "CLASSES")
 MAX_ENTRIES = 100_000
+SMALL = 2**22
 RESAVE = "save the weights alone with torch.save(model.state_dict(), file) or as safetensors"
 
 
@@ -66,7 +67,14 @@ def read_checkpoint(path):
     else:
         content = _read_torch(path)
         info["format"] = "torch"
-        state = _find_weights(path, content, info)
+        try:
+            state = _find_weights(path, content, info)
+        except InputError:
+            raise
+        except Refused as refusal:  # a method of a container that the file replaced
+            raise _refused(path, refusal) from refusal
+        except Exception as error:
+            raise _unreadable(path, error) from error
     state = _strip_prefixes(state, info)
     info["dtypes"] = sorted({_name(t.dtype) for t in state.values() if t.is_floating_point()})
     return _as_float32(path, state), info
@@ -119,12 +127,16 @@ def _read_torch(path):
     try:
         return load_inert(path)
     except Refused as refusal:
-        raise InputError(
-            f"{path}: refused, it asks to call {refusal} and nothing of it was run; "
-            f"if the file is yours, {RESAVE}, else do not trust it"
-        ) from refusal
+        raise _refused(path, refusal) from refusal
     except Exception as error:
         raise _unreadable(path, error) from error
+
+
+def _refused(path, refusal):
+    return InputError(
+        f"{path}: refused, it asks to call {refusal} and nothing of it was run; "
+        f"if the file is yours, {RESAVE}, else do not trust it"
+    )
 
 
 def _unreadable(path, error):
@@ -236,6 +248,9 @@ def _strip_prefixes(state, info):
 
 
 def _as_float32(path, state):
+    # Tied weights repeat what is stored, but not endlessly.
+    if sum(t.numel() for t in state.values()) > 8 * path.stat().st_size + SMALL:
+        raise InputError(f"{path}: its weights are far larger than the file; {RESAVE}")
     result, broken = {}, []
     for key, tensor in state.items():
         tensor = tensor.detach()
