@@ -1,0 +1,99 @@
+"""Mean average precision as COCO defines it, by pycocotools."""
+
+import contextlib
+import io
+
+import numpy as np
+import pandas as pd
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+MOST = 100  # boxes per image that count
+
+
+def detection_quality(samples, found, classes):
+    """Average precision of boxes, over IoU 0.50 to 0.95 and at 0.50.
+
+    Args:
+        samples: list of samples (`things` and `id` are read); crowd things are regions in which
+            boxes count neither for nor against.
+        found: list of `Found`, one per sample.
+        classes: names by class index.
+
+    Returns:
+        (dict with `mAP` and `mAP50`, DataFrame with `class`, `annotations`, `AP`, `AP50`);
+        NaN where nothing is annotated.
+    """
+    truth = _truth(samples, classes)
+    results = [
+        {
+            "image_id": image,
+            "category_id": int(label) + 1,
+            "bbox": [x1, y1, x2 - x1, y2 - y1],
+            "score": float(score),
+        }
+        for image, prediction in enumerate(found, start=1)
+        for (x1, y1, x2, y2), score, label in zip(
+            prediction.boxes.tolist(), prediction.scores, prediction.labels, strict=True
+        )
+    ]
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints
+        coco = COCO()
+        coco.dataset = truth
+        coco.createIndex()
+        evaluation = COCOeval(coco, _results(coco, results), "bbox")
+        evaluation.params.maxDets = [1, 10, MOST]
+        evaluation.evaluate()
+        evaluation.accumulate()
+    # IoU thresholds, recalls, classes, areas ("all" first), counts (`MOST` last)
+    precision = evaluation.eval["precision"][:, :, :, 0, -1]
+    counts = np.bincount(
+        [a["category_id"] for a in truth["annotations"] if not a["iscrowd"]],
+        minlength=len(classes) + 1,
+    )[1:]
+    table = pd.DataFrame(
+        {
+            "class": classes,
+            "annotations": counts,
+            "AP": [_mean(precision[:, :, k]) for k in range(len(classes))],
+            "AP50": [_mean(precision[0, :, k]) for k in range(len(classes))],
+        }
+    )
+    return {"mAP": _mean(precision), "mAP50": _mean(precision[0])}, table
+
+
+def _truth(samples, classes):
+    annotations = []
+    for image, sample in enumerate(samples, start=1):
+        for thing in sample.things:
+            x1, y1, x2, y2 = thing.box
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image,
+                    "category_id": thing.class_index + 1,
+                    "bbox": [x1, y1, x2 - x1, y2 - y1],
+                    "area": (x2 - x1) * (y2 - y1),
+                    "iscrowd": int(thing.crowd),
+                }
+            )
+    return {
+        "info": {},
+        "images": [{"id": image} for image in range(1, len(samples) + 1)],
+        "annotations": annotations,
+        "categories": [{"id": k, "name": name} for k, name in enumerate(classes, start=1)],
+    }
+
+
+def _results(coco, results):
+    if results:
+        return coco.loadRes(results)
+    nothing = COCO()
+    nothing.dataset = {**coco.dataset, "annotations": []}
+    nothing.createIndex()
+    return nothing
+
+
+def _mean(precision):
+    valid = precision[precision > -1]
+    return float(valid.mean()) if valid.size else float("nan")

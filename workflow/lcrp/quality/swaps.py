@@ -1,0 +1,149 @@
+"""The intervention on the scenes: the same objects on exchanged contexts."""
+
+import numpy as np
+import pandas as pd
+
+from lcrp.quality.predictions import predict
+
+IOU = 0.5  # with an object's box, for a box to be about it
+OUTCOMES = ("follows", "stays", "other", "missed")
+
+
+def swap_following(model, test, swapped, truth, *, batch_size=8, progress=None):
+    """Per class, how often the prediction follows the context and how often it stays.
+
+    Args:
+        model: `lcrp.models.Model` trained on scenes.
+        test: the held-out scenes, `lcrp.datasets` of format "coco".
+        swapped: their swapped variants, likewise.
+        truth: what `lcrp.scenes.truth` returned for them.
+        batch_size: images at a time.
+        progress: show a bar; None shows it on terminals only.
+
+    Returns:
+        (table of `summarise_swaps`, objects of `follow_swaps`)
+    """
+    objects = follow_swaps(model, test, swapped, truth, batch_size=batch_size, progress=progress)
+    return summarise_swaps(objects, truth), objects
+
+
+def follow_swaps(model, test, swapped, truth, *, batch_size=8, progress=None):
+    """What the model says about each object before and after a swap.
+
+    An object's prediction is, for segmentation, the class of most of its pixels, and for
+    detection the class of the most confident candidate with an IoU of at least 0.5.
+
+    Returns:
+        DataFrame, one row per object and swap: `image`, `original` (ids), `swap` ("context" or
+        "companion"), `class`, `from`, `to` (contexts; "" without strokes), `before`, `after`
+        (predicted classes; "" for none), `outcome` (follows: a class that belongs to the new
+        context; stays: its own class; other; missed: no class at all), `x1`, `y1`, `x2`, `y2`.
+    """
+    names = {sample.file: sample.id for sample in test}
+    before = {
+        sample.file: (sample, prediction)
+        for sample, prediction in predict(
+            model, test, candidates=True, batch_size=batch_size, progress=progress
+        )
+    }
+    contexts = {name: entry["context"] for name, entry in truth["classes"].items()}
+    rows = []
+    for sample, prediction in predict(
+        model, swapped, candidates=True, batch_size=batch_size, progress=progress
+    ):
+        entry = swapped.entries[sample.number]
+        original, first = before[entry["original"]]
+        for thing in sample.things:
+            after = _said(model, prediction, thing)
+            rows.append(
+                {
+                    "image": sample.id,
+                    "original": names[entry["original"]],
+                    "swap": entry["swap"],
+                    "class": thing.class_name,
+                    "from": test.entries[original.number]["context"] or "",
+                    "to": entry["context"] or "",
+                    "before": _said(model, first, thing),
+                    "after": after,
+                    "outcome": _outcome(thing.class_name, after, entry, contexts),
+                    **dict(zip(("x1", "y1", "x2", "y2"), thing.box, strict=True)),
+                }
+            )
+    columns = ["image", "original", "swap", "class", "from", "to", "before", "after", "outcome"]
+    return pd.DataFrame(rows, columns=[*columns, "x1", "y1", "x2", "y2"])
+
+
+def summarise_swaps(objects, truth):
+    """Shares of outcomes per class and swap.
+
+    Companions' swaps are summarised for the classes that have a companion.
+
+    Returns:
+        DataFrame: `class`, `kind`, `swap`, `objects`, `recognised` (share with the right class
+        before the swap), `follows`, `stays`, `other`, `missed` (shares of all objects).
+    """
+    rows = []
+    for swap in ("context", "companion"):
+        for name, entry in truth["classes"].items():
+            if swap == "companion" and not entry["companion"]:
+                continue
+            mine = objects[(objects["class"] == name) & (objects["swap"] == swap)]
+            shares = mine["outcome"].value_counts(normalize=True)
+            rows.append(
+                {
+                    "class": name,
+                    "kind": entry["kind"],
+                    "swap": swap,
+                    "objects": len(mine),
+                    "recognised": (mine["before"] == name).mean() if len(mine) else np.nan,
+                    **{o: shares.get(o, 0.0) if len(mine) else np.nan for o in OUTCOMES},
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def choose_examples(objects, per_class=1):
+    """Objects worth showing: recognised before the swap, with their class's usual outcome.
+
+    Args:
+        objects: what `follow_swaps` returned.
+        per_class: how many per class, from different images.
+
+    Returns:
+        The rows of `objects` with `swap` "context", by class.
+    """
+    chosen = []
+    mine = objects[(objects["swap"] == "context") & (objects["before"] == objects["class"])]
+    for _, group in mine.groupby("class", sort=False):
+        usual = group[group["outcome"] == group["outcome"].mode()[0]]
+        chosen.append(usual.drop_duplicates("image").head(per_class))
+    return pd.concat(chosen) if chosen else mine
+
+
+def _said(model, prediction, thing):
+    if prediction is None:
+        return ""
+    if model.task == "segmentation":
+        index = np.bincount(prediction[thing.mask()], minlength=len(model.classes)).argmax()
+        name = model.classes[index]
+        return "" if name == "background" else name
+    about = np.flatnonzero(_overlaps(prediction.boxes, thing.box) >= IOU)
+    if not len(about):
+        return ""
+    return model.classes[prediction.labels[about[prediction.scores[about].argmax()]]]
+
+
+def _overlaps(boxes, box):
+    low, high = np.maximum(boxes[:, :2], box[:2]), np.minimum(boxes[:, 2:], box[2:])
+    common = np.clip(high - low, 0, None).prod(axis=1)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    return common / (areas + (box[2] - box[0]) * (box[3] - box[1]) - common)
+
+
+def _outcome(name, after, entry, contexts):
+    if after == name:
+        return "stays"
+    if not after:
+        return "missed"
+    follows = entry["swap"] == "context" and contexts[after] == entry["context"]
+    return "follows" if follows else "other"
