@@ -101,10 +101,13 @@ def _varies(value):
     return isinstance(value, torch.Tensor) and value.ndim > 1
 
 
-def reference_network(model, size=None):
+def reference_network(model, size=None, drop_merged=False):
     """A model's network as zennit-crp takes it; returns (B, N): all raw outputs, flattened.
 
     size: (H, W) of the inputs, by default the model's own.
+    drop_merged: whether the batch norms that merging has left as identities are taken out.
+        They stay with zennit, and a composite with the epsilon rule for batch norms multiplies
+        the relevance there by x / (x + sign(x) 1e-6).
     Additions are modules `sums.0`, `sums.1`, ... in the order of execution.
     """
     network = model.canonised().eval().requires_grad_(False)
@@ -112,7 +115,9 @@ def reference_network(model, size=None):
         if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
             module.running_var += module.eps
             module.eps = 0.0
-    SequentialMergeBatchNorm().apply(network)
+    merged = SequentialMergeBatchNorm().apply(network)
+    if drop_merged:
+        _drop(network, {instance.batch_norm for instance in merged})
     plain = network.forward
     like = next(network.parameters())
     with torch.no_grad(), _ExplicitSums(lambda _: Sum(-1)) as counter:
@@ -126,6 +131,13 @@ def reference_network(model, size=None):
 
     network.forward = types.MethodType(forward, network)
     return network.requires_grad_(False)
+
+
+def _drop(network, modules):
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if child in modules:
+                setattr(parent, name, nn.Identity())
 
 
 def reference_composite(composite):

@@ -87,7 +87,7 @@ class Linear(Operation):
     def __init__(self, node, rule, nonnegative):
         super().__init__(node)
         self.shares = shares(node.module, rule, nonnegative)
-        self.reads_output = any(term.gate != "always" for term in rule.terms)
+        self.reads_output = any(t.gate != "always" or t.factor != 1 for t in rule.terms)
 
     def prepare(self, inputs, output):
         return self.shares.prepare(inputs[0], output)
