@@ -15,8 +15,8 @@ class LayerProfile:
 
     classes: indices of the classes that have targets, ascending (K of them); targets: (K,) how
     many. relevance: (K + 1, C) mean normalised relevance, the last row over all targets.
-    outside: (K + 1, C) share of the relevance outside the object, each target weighted by the
-    concept's normalised relevance; NaN without annotation or without positive relevance.
+    outside: (K + 1, C) share of the relevance outside the object, over all targets together; NaN
+    without annotation or without positive relevance.
     """
 
     layer: str
@@ -51,32 +51,30 @@ def layer_profile(store, layer: str) -> LayerProfile:
     relevance, outside = np.full(shape, np.nan), np.full(shape, np.nan)
     if not len(of_target):
         return LayerProfile(layer, classes, targets, np.zeros(shape), outside)
-    sums = np.asarray(store.read(layer, "absolute_sum"), dtype=np.float64)
     for start in range(0, channels, CONCEPTS_AT_ONCE):
         block = slice(start, min(start + CONCEPTS_AT_ONCE, channels))
         share = np.nan_to_num(store.normalised(layer, concepts=block))
         relevance[:, block] = _means(_sums(share, number, len(classes)), targets)
-        inside = _inside(store, layer, block, sums)
-        if inside is not None:
-            annotated = np.isfinite(inside)
-            total = _sums(np.where(annotated, share, 0), number, len(classes))
-            within = _sums(np.where(annotated, inside, 0), number, len(classes))
-            with np.errstate(divide="ignore", invalid="ignore"):
-                score = 1 - within / total
-            outside[:, block] = np.where(total > 1e-9, np.clip(score, 0, 1), np.nan)
+        if store.holds(layer, "inside"):
+            outside[:, block] = _outside(store, layer, block, number, len(classes))
     return LayerProfile(layer, classes, targets, relevance, outside)
 
 
-def _inside(store, layer, block, sums):
-    """Relevance inside the object in the units of the normalised relevance, or None."""
-    from lcrp.errors import InputError
+def _outside(store, layer, block, number, count):
+    """Share outside the object, (K + 1, C), as the context tables define it.
 
-    try:
-        inside = store.read(layer, "inside", concepts=block).astype(np.float64)
-    except InputError:  # a store of reference samples only
-        return None
+    What lands inside is compared with what lands anywhere, where a store has recorded that:
+    biases on the way take a part of a concept's relevance.
+    """
+    inside = store.read(layer, "inside", concepts=block).astype(np.float64)
+    whole = "landed" if store.holds(layer, "landed") else "relevance"
+    total = store.read(layer, whole, concepts=block).astype(np.float64)
+    known = np.isfinite(inside) & (total > 0)
+    total = _sums(np.where(known, total, 0), number, count)
+    within = _sums(np.where(known, inside, 0), number, count)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return inside / sums[:, None]
+        score = np.clip(1 - within / total, 0, 1)
+    return np.where(total > 0, score, np.nan)
 
 
 def _sums(values, number, count):

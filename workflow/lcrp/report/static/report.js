@@ -129,7 +129,7 @@
           numeric ? value !== "" && Number(value) >= least : String(value).toLowerCase().includes(wanted);
         api.column(place).search.fixed("field", wanted === "" ? null : matches).draw();
       });
-      row.append(lcrp.element("td", {}, field));
+      row.append(lcrp.element("td", { attributes: { "data-name": column.name ?? "" } }, field));
     });
     const arrange = () => columns.forEach((_, place) => {
       row.cells[place].hidden = !api.column(place).visible();

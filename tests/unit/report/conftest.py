@@ -1,0 +1,20 @@
+"""A small experiment and its report, built once."""
+
+import pytest
+from synthetic import experiment_of
+
+from lcrp.report import build_report
+
+
+@pytest.fixture(scope="session")
+def experiment(tmp_path_factory):
+    """Arguments of `build_report` without the destination."""
+    return experiment_of(tmp_path_factory.mktemp("experiment"))
+
+
+@pytest.fixture(scope="session")
+def report(experiment, tmp_path_factory):
+    """Folder of a report with everything in it."""
+    folder = tmp_path_factory.mktemp("built") / "report"
+    build_report(folder, **experiment)
+    return folder
