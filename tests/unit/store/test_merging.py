@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lcrp.errors import InputError
-from lcrp.store import merge_shards, merging, open_store, read_shard, validate, write_shard
-from lcrp.store.merging import natural_key
+from lcrp.store import layout, merge_shards, merging, open_store, read_shard, validate, write_shard
+from lcrp.store.row_order import natural_key
 
 IMAGES = 9
 
@@ -42,7 +42,7 @@ def test_any_split_gives_the_same_bytes(
     folder = tmp_path_factory.mktemp("split")
     whole = make_records(IMAGES, seed, ties=seed % 2 == 0, gaps=seed > 1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(merging, "CHUNK_ROWS", rows)
+        patch.setattr(layout, "CHUNK_ROWS", rows)
         patch.setattr(merging, "MEMORY", 1)
         write_shard(folder / "whole.zarr.zip", whole)
         merge_shards([folder / "whole.zarr.zip"], folder / "one.zarr.zip", top_k=4)
@@ -218,6 +218,16 @@ def test_other_attributes_and_versions(tmp_path, make_records, split_records):
         assert store.attrs["versions"] == {"torch": "2.14, 2.15", "zarr": "3"}
 
 
+def test_order_of_columns_does_not_matter(tmp_path, make_records, split_records):
+    one, two = split_records(make_records(4), [[0, 1], [2, 3]])
+    two.targets = two.targets.assign(more=1)[["more", *two.targets.columns[::-1]]]
+    one.targets = one.targets.assign(more=1)
+    paths = write_all(tmp_path, [one, two])
+    merge_shards(paths, tmp_path / "ab")
+    merge_shards(paths[::-1], tmp_path / "ba")
+    assert (tmp_path / "ab").read_bytes() == (tmp_path / "ba").read_bytes()
+
+
 def test_truncated_shard_is_named(tmp_path, make_records, split_records):
     paths = write_all(tmp_path, split_records(make_records(4), [[0, 1], [2, 3]]))
     paths[1].write_bytes(paths[1].read_bytes()[:-100])
@@ -229,8 +239,8 @@ def test_truncated_shard_is_named(tmp_path, make_records, split_records):
 def test_memory_does_not_grow_with_the_number_of_shards(
     tmp_path, make_records, split_records, monkeypatch
 ):
-    monkeypatch.setattr(merging, "CHUNK_ROWS", 16)
-    monkeypatch.setattr(merging, "CHUNK_NUMBERS", 2**10)
+    monkeypatch.setattr(layout, "CHUNK_ROWS", 16)
+    monkeypatch.setattr(layout, "CHUNK_NUMBERS", 2**10)
     monkeypatch.setattr(merging, "MEMORY", 2**18)
     whole = make_records(96, layers={f"layer {i}": (2000, (2, 2)) for i in range(2)})
     arrays = sum(a.nbytes for r in whole.layers.values() for a in r.arrays().values())

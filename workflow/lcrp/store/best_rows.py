@@ -1,0 +1,105 @@
+"""RelMax and ActMax of a store: the best rows of every channel, overall and per class."""
+
+import numpy as np
+
+from lcrp.store.layout import RANKING_NUMBERS, chunk_shape
+from lcrp.store.ranking import normalised, top_rows
+
+# Recorded values, their positions, what their rows are, and what the values are called.
+RANKED = {
+    "relmax": ("relevance", "position", "target", "relevance divided by absolute_sum"),
+    "actmax": ("activation", "activation_position", "image", "activation"),
+}
+
+
+def rows_of_classes(targets):
+    """Per class that occurs the rows of its targets, and those of the images that have one."""
+    of_class = targets["class"].to_numpy()
+    image = targets["image"].to_numpy()
+    rows = {int(c): np.flatnonzero(of_class == c) for c in np.unique(of_class) if c >= 0}
+    return rows, {c: np.unique(image[r]) for c, r in rows.items()}
+
+
+def rank_layer(archive, layer, kind, class_rows, names, top_k):
+    """Rank the rows of a layer that has been written, and write RelMax or ActMax.
+
+    archive: ArchiveWriter; kind: a key of RANKED; class_rows: rows by class index; names: the
+    arrays that the layer has. Reads one column of chunks at a time.
+    """
+    source, where, axis, ranked_by = RANKED[kind]
+    group = f"layers/{layer}"
+    rows, channels = archive.shape(f"{group}/{source}")
+    positions = where in names
+    k = min(top_k, rows)
+    class_k = min(top_k, max(map(len, class_rows.values()), default=0))
+    overall = _empty_ranking((k, channels))
+    per_class = _empty_ranking((len(class_rows), class_k, channels))
+    width = chunk_shape(rows, channels)[1]
+    sums = archive.read(f"{group}/absolute_sum") if kind == "relmax" else None
+    for start in range(0, channels, width):
+        part = slice(start, min(start + width, channels))
+        values = archive.read(f"{group}/{source}", slice(None), part)
+        values = values.astype(np.float64) if sums is None else normalised(values, sums)
+        at = archive.read(f"{group}/{where}", slice(None), part) if positions else None
+        _rank(overall, (slice(None), part), values, at, np.arange(rows), k)
+        for number, chosen in enumerate(class_rows.values()):
+            at_class = None if at is None else at[chosen]
+            place = (number, slice(None), part)
+            _rank(per_class, place, values[chosen], at_class, chosen, class_k)
+    write_ranking(archive, f"{group}/{kind}", overall, axis, ranked_by)
+    write_ranking(archive, f"{group}/{kind}_by_class", per_class, axis, ranked_by, list(class_rows))
+
+
+def _empty_ranking(shape):
+    return {
+        "index": np.full(shape, -1, np.int32),
+        "value": np.full(shape, np.nan, np.float32),
+        "position": np.full(shape, -1, np.int32),
+    }
+
+
+def _rank(ranking, place, values, positions, rows, k):
+    best = top_rows(values, k)
+    found = best >= 0
+    if not found.any():
+        return
+    column = np.broadcast_to(np.arange(best.shape[1]), best.shape)
+    ranking["index"][place] = np.where(found, rows[best], -1)
+    ranking["value"][place] = np.where(found, values[best, column], np.nan)
+    if positions is not None:
+        ranking["position"][place] = np.where(found, positions[best, column], -1)
+
+
+def write_ranking(archive, group, ranking, axis, ranked_by, classes=None):
+    """Write RelMax or ActMax: `index`, `value`, `position`, best first.
+
+    ranking: arrays (k, C), or (class, k, C) with the class indices in `classes`.
+    """
+    archive.group(group, {"ranked_by": ranked_by, "index_counts": axis})
+    dimensions = ("rank", "channel") if classes is None else ("class", "rank", "channel")
+    meanings = {
+        "index": f"row of the {axis}, -1 where there is none",
+        "value": f"{ranked_by}, NaN where there is none",
+        "position": "flat index of the strongest neuron, -1 where there is none",
+    }
+    if classes is not None:
+        archive.array(
+            f"{group}/class",
+            np.asarray(classes, np.int32),
+            ("class",),
+            attributes={"description": "index into the attribute classes; those that occur"},
+        )
+    for name, values in ranking.items():
+        chunks = values.shape
+        if classes is not None:
+            together = RANKING_NUMBERS // max(1, values.shape[1] * values.shape[2])
+            chunks = (max(1, min(together, len(values))), *values.shape[1:])
+        fill = np.nan if name == "value" else -1
+        archive.array(
+            f"{group}/{name}",
+            values,
+            dimensions,
+            chunks,
+            fill,
+            {"description": meanings[name]},
+        )

@@ -1,0 +1,97 @@
+"""Which shards belong together, and what their common store says of itself."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from lcrp.errors import InputError
+from lcrp.store.schema import IDENTITY, IDENTITY_WORDS, RECORDED, RESERVED
+from lcrp.store.shards import read_table
+
+
+@dataclass
+class Shard:
+    """What a shard says, without its arrays.
+
+    layers: {name: (channels, names of its arrays)}; shapes: {name: feature map or None}.
+    """
+
+    path: Path
+    attrs: dict
+    images: pd.DataFrame
+    targets: pd.DataFrame
+    layers: dict
+    shapes: dict
+
+
+def describe(path, reader):
+    """Read everything but the arrays of layers: a Shard."""
+    attrs = reader.attributes()
+    layers, shapes = {}, {}
+    for layer in attrs["layers"]:
+        group = f"layers/{layer}"
+        names = tuple(n for n in RECORDED if f"{group}/{n}" in reader)
+        layers[layer] = (reader.attributes(group)["channels"], names)
+        shapes[layer] = reader.attributes(group)["shape"]
+    images, targets = read_table(reader, "images"), read_table(reader, "targets")
+    return Shard(path, attrs, images, targets, layers, shapes)
+
+
+def common_shapes(shards):
+    """Feature map shape per layer: what those shards say that know it."""
+    shapes, said_by = dict.fromkeys(shards[0].layers), {}
+    for shard in shards:
+        for layer, shape in shard.shapes.items():
+            if shape is None:
+                continue
+            if shapes[layer] not in (None, shape):
+                raise InputError(
+                    f"{shard.path}: feature maps of layer {layer} are {shape}, in "
+                    f"{said_by[layer]} {shapes[layer]}; analyse both with the same input size"
+                )
+            shapes[layer], said_by[layer] = shape, shard.path
+    return shapes
+
+
+def require_same(first, other):
+    """Raise InputError, naming both files, unless the rows of two shards belong together."""
+    for key in IDENTITY:
+        one, two = first.attrs.get(key), other.attrs.get(key)
+        if one != two:
+            what = IDENTITY_WORDS.get(key, f"another {key}")
+            raise InputError(
+                f"{other.path}: {what} than {first.path} ({_short(two)}, not {_short(one)}); "
+                "delete the one that is out of date and run again"
+            )
+    if list(first.layers) != list(other.layers):
+        odd = set(first.layers) ^ set(other.layers)
+        what = f"({', '.join(sorted(odd)[:3])})" if odd else "(another order)"
+        raise InputError(
+            f"{other.path}: other layers than {first.path} {what}; "
+            "delete the one that is out of date and run again"
+        )
+    for layer, described in first.layers.items():
+        if other.layers[layer] != described:
+            raise InputError(
+                f"{other.path}: layer {layer} has {other.layers[layer]}, in {first.path} "
+                f"{described}; delete the one that is out of date and run again"
+            )
+
+
+def _short(value):
+    text = str(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def common_attributes(shards):
+    """What all shards say; of `versions` everything that any of them says."""
+    common = {k: v for k, v in shards[0].attrs.items() if k not in RESERVED}
+    versions = {}
+    for shard in shards:
+        common = {k: v for k, v in common.items() if k in shard.attrs and shard.attrs[k] == v}
+        for package, version in (shard.attrs.get("versions") or {}).items():
+            versions.setdefault(package, set()).update(str(version).split(", "))
+    if versions:
+        common["versions"] = {p: ", ".join(sorted(v)) for p, v in sorted(versions.items())}
+    return dict(sorted(common.items()))
