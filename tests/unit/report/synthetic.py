@@ -170,7 +170,8 @@ def context_of(folder, store):
 def swaps_of(folder):
     """A table of swapped contexts with one picture."""
     (folder / "swaps.csv").write_text(
-        "class,kind,objects,follows,stays\nboat,twin,40,0.975,0.025\ncar,shape,38,0,1\n"
+        "class,kind,swap,objects,recognised,follows,stays,other,missed\n"
+        "boat,twin,context,40,1,0.975,0.025,0,0\ncar,shape,context,38,1,0,1,0,0\n"
     )
     (folder / "examples").mkdir()
     Image.fromarray(scene(3)[0]).save(folder / "examples" / "boat_on_road.png")

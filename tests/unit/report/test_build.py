@@ -84,6 +84,7 @@ def test_overview_counts_what_was_skipped_and_shows_the_quality(report):
     assert "mAP at IoU 0.5 0.912" in text
     assert "analyse shard 2 15.0" in text and "512 MB" in text
     assert "Random numbers & small pictures <of discs>." in text
+    assert "boat 98 %" in text and "car 0 %" in text
     assert "0" * 64 in text and "torch 2.9" in text
 
 

@@ -176,6 +176,7 @@ class _Report:
                 shutil.copyfile(picture, target)
                 pictures.append({"file": f"swaps/{picture.name}", "name": picture.stem})
         shutil.copyfile(path, self._made("tables") / "swaps.csv")
+        self.table_rows["swaps"] = table
         self.swaps = {
             "columns": table_files.columns_of(table, _descriptions("swaps")),
             "rows": table.to_dict("records"),
@@ -302,7 +303,7 @@ class _Report:
     def _rows_about(self, name):
         """Rows of the context tables that name a class, few enough to show on its page."""
         found = {}
-        for key in ("classes", "pairs", "instances"):
+        for key in ("classes", "pairs", "instances", "swaps"):
             table = self.table_rows.get(key)
             if table is not None and "class" in table:
                 rows = table[table["class"] == name].head(50)
@@ -379,7 +380,18 @@ class _Report:
             "quality": key_figures(self.quality),
             "most_context": ordered[:5],
             "leads": _varied(self.shown, 3),
+            "swapped": self._swapped(),
         }
+
+    def _swapped(self):
+        """(class, share that follows the swapped context) of each class, most first."""
+        table = self.table_rows.get("swaps")
+        if table is None or not {"class", "follows"} <= set(table):
+            return []
+        if "swap" in table:
+            table = table[table["swap"] == "context"]
+        table = table[table["follows"].notna()].sort_values("follows", ascending=False)
+        return list(zip(table["class"], table["follows"].astype(float), strict=True))
 
 
 class _Pages:

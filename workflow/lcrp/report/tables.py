@@ -12,7 +12,9 @@ from lcrp.report.data_files import plain, write_data
 
 # What columns hold decides how they are shown: everything else follows the type.
 _LINKED = ("class", "image", "concept", "layer")
-_SHARE = re.compile(r"(.+_)?share|context_(score|low|high|score_relmax)|(follow|stay)s?")
+_SHARE = re.compile(
+    r"(.+_)?share|context_(score|low|high|score_relmax)|recognised|follows|stays|other|missed"
+)
 # Wide or secondary; shown when asked for.
 _ASIDE = {
     "scored", "images", "relevance", "relmax_targets", "kind", "references", "reference_images",
