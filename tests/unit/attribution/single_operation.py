@@ -43,12 +43,12 @@ class Single:
     def backward(self, relevance, images):
         """Relevance (T, ...) at the output to that at each input."""
         found = self.operation.backward(_laid_out(relevance), self.state, Rows(images))
-        return [None if part is None else part.clone() for part in found]
+        return [None if part is None else part.detach().clone() for part in found]
 
     def adjoint(self, shares, images):
         """Shares (M, ...) of each input (or None) to that of the output."""
         shares = [None if share is None else _laid_out(share) for share in shares]
-        return self.operation.adjoint(shares, self.state, Rows(images)).clone()
+        return self.operation.adjoint(shares, self.state, Rows(images)).detach().clone()
 
     def assert_adjoint(self):
         """<m, B R> = <B^T m, R>, row by row, with two rows for the first image."""

@@ -48,7 +48,8 @@ def randomised(network, seed=0):
                 else:
                     parameter.copy_(0.1 * normal(parameter.shape))
             if isinstance(module, nn.BatchNorm2d):
-                module.weight.copy_(0.5 + torch.rand(module.weight.shape, generator=generator))
+                if module.weight is not None:
+                    module.weight.copy_(0.5 + torch.rand(module.weight.shape, generator=generator))
                 module.running_mean.copy_(0.1 * normal(module.running_mean.shape))
                 variance = 0.5 + torch.rand(module.running_var.shape, generator=generator)
                 module.running_var.copy_(variance)
