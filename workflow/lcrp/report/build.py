@@ -143,6 +143,10 @@ class _Report:
                     self.folder, f"table-{name}", table, about
                 )
 
+    def classes_by_context(self):
+        """Facts of the classes, those with most relevance outside the object first."""
+        return sorted(self.class_facts, key=lambda f: (f["outside"] is None, -(f["outside"] or 0)))
+
     def tables_in_order(self):
         """(name, what a page must know) of the context tables, the shortest kinds first."""
         order = ("classes", "pairs", "instances", "concepts")
@@ -259,6 +263,14 @@ class _Report:
         scores = zip(rows["layer"], rows["context_score"].astype(float), strict=True)
         return {layer: None if np.isnan(score) else score for layer, score in scores}
 
+    def _note(self, name):
+        """Why classes.csv has no context score for a class; empty where it has one."""
+        table = self.table_rows.get("classes")
+        if table is None or not {"class", "layer", "note"} <= set(table):
+            return ""
+        rows = table[(table["class"] == name) & (table["layer"] == "all")]
+        return "" if rows.empty or pd.isna(rows["note"].iloc[0]) else str(rows["note"].iloc[0])
+
     def _strip(self, layer, strips, concept, class_index):
         for name in (f"{concept}-{class_index}", str(concept)):
             if name in strips:
@@ -293,6 +305,7 @@ class _Report:
             "targets": len(there),
             "images": int(there["image"].nunique()),
             "outside": outside,
+            "note": self._note(name),
             "outside_by_layer": outside_by_layer,
             "leading": leading,
             "quality": self.class_quality.get(name, {}),
@@ -306,7 +319,10 @@ class _Report:
         for key in ("classes", "pairs", "instances", "swaps"):
             table = self.table_rows.get(key)
             if table is not None and "class" in table:
-                rows = table[table["class"] == name].head(50)
+                rows = table[table["class"] == name]
+                if "context_share" in rows:
+                    rows = rows.sort_values("context_share", ascending=False, kind="stable")
+                rows = rows.head(50)
                 if len(rows):
                     found[key] = {
                         "columns": table_files.columns_of(rows, _descriptions(key)),
@@ -370,9 +386,7 @@ class _Report:
     def _overview(self):
         images = self.store.images
         skipped = images[images["status"] != "ok"]
-        ordered = sorted(
-            (f for f in self.class_facts if f["outside"] is not None), key=lambda f: -f["outside"]
-        )
+        ordered = [f for f in self.classes_by_context() if f["outside"] is not None]
         return {
             "counts": status_counts(images),
             "skipped": skipped.to_dict("records"),
@@ -414,7 +428,7 @@ class _Pages:
             version=lcrp.__version__,
             class_names=list(report.store.classes),
             class_pages={facts["name"]: facts["page"] for facts in report.class_facts},
-            image_pages=_first_by(report.shown, lambda s: s.image),
+            image_pages=_pages_of_images(report.shown),
             class_counts=Counter(s.class_index for s in report.shown),
         )
 
@@ -439,10 +453,12 @@ def _cell(value):
     return str(value)
 
 
-def _first_by(items, key):
+def _pages_of_images(shown):
+    """{(image, class name) or image: page of its first explanation}."""
     found = {}
-    for item in items:
-        found.setdefault(key(item), item.page)
+    for item in shown:
+        found.setdefault((item.image, item.summary["class_name"]), item.page)
+        found.setdefault(item.image, item.page)
     return found
 
 

@@ -62,7 +62,8 @@ def columns_of(table: pd.DataFrame, descriptions: dict | None = None) -> list[di
                 "heading": column_heading(name),
                 "kind": kind,
                 "about": (descriptions or {}).get(name, ""),
-                "aside": name in _ASIDE and len(table.columns) > 8,
+                "aside": (name in _ASIDE and len(table.columns) > 8)
+                or bool(table[name].isna().all()),
                 "layer": name.replace("concept", "layer") if kind == "concept" else "",
             }
         )

@@ -46,7 +46,14 @@ document.addEventListener("DOMContentLoaded", async () => {
     atlas.append(...order.slice(shown, shown + portion).map(card));
     shown = Math.min(shown + portion, order.length);
     more.hidden = shown >= order.length;
+    // Observed anew, it reports again even if it never left the view.
+    end.unobserve(more.parentElement);
+    if (!more.hidden) end.observe(more.parentElement);
   };
+
+  const end = new IntersectionObserver((entries) => {
+    if (entries.some((entry) => entry.isIntersecting) && shown < order.length) append();
+  }, { rootMargin: "800px" });
 
   const arrange = () => {
     const classIndex = chosenClass();
@@ -100,8 +107,5 @@ document.addEventListener("DOMContentLoaded", async () => {
   for (const id of ["least", "search"]) field(id).addEventListener("input", arrange);
   field("filters").addEventListener("submit", (event) => event.preventDefault());
   more.addEventListener("click", append);
-  new IntersectionObserver((entries) => {
-    if (entries.some((entry) => entry.isIntersecting) && layer && shown < order.length) append();
-  }, { rootMargin: "800px" }).observe(more.parentElement);
   if (site.layers.length) await load();
 });

@@ -88,7 +88,8 @@
 
   // How DataTables shows a column of a data file; numbers sort by their value.
   const cell = (columns) => (column) => {
-    const layer = columns.findIndex((other) => other.name === column.layer);
+    const place = (name) => columns.findIndex((other) => other.name === name);
+    const layer = place(column.layer), named = place("class");
     const kind = column.kind;
     return (value, type, row) => {
       if (type === "sort" || type === "type") return value === null ? -Infinity : value;
@@ -99,7 +100,9 @@
         return page ? `<a href="${lcrp.root}${text(page)}">${text(value)}</a>` : text(value);
       }
       if (kind === "image") {
-        const shown = lcrp.data.site.explanations.find((other) => other.image === value);
+        const wanted = named < 0 ? -1 : lcrp.data.site.classes.indexOf(row[named]);
+        const there = lcrp.data.site.explanations.filter((other) => other.image === value);
+        const shown = there.find((other) => other.class === wanted) ?? there[0];
         return shown ? `<a href="${lcrp.root}${text(shown.page)}">${text(value)}</a>` : text(value);
       }
       if (kind === "concept" && layer >= 0) {
@@ -161,7 +164,7 @@
           : text(column.heading),
         render: render(column),
         className: isNumeric(column) ? "number" : column.kind === "text" ? "words" : "",
-        type: isNumeric(column) ? "num" : undefined,
+        type: isNumeric(column) ? "num" : "string",
         visible: !column.aside,
       })),
       deferRender: true, autoWidth: false, pageLength: 25, order: [], language: words,
