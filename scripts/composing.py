@@ -33,7 +33,13 @@ def figure_settings(snakemake, composer):
     """How figures are drawn, and how wide: what the settings file says, defaults resolved."""
     chosen = json.loads(Path(snakemake.input.settings).read_text())
     layers = shown_layers(composer, chosen["layer"])
-    settings = Settings(layers, chosen["concepts"], chosen["references"], chosen["by"])
+    settings = Settings(
+        layers,
+        chosen["concepts"],
+        chosen["references"],
+        chosen["by"],
+        threshold=composer.store.attrs["threshold"],
+    )
     return settings, chosen["width"]
 
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import signal
 import sys
 import traceback
 from contextlib import contextmanager
@@ -44,6 +45,11 @@ class _Log:
         return self.terminal.fileno()
 
 
+def _terminated(number, frame):
+    """Ends a job that is cancelled or out of time as any other: nothing half-written stays."""
+    raise InterruptedError("terminated: cancelled, or out of time")
+
+
 @contextmanager
 def job(snakemake):
     """Run a script's work: what it prints goes to its log, and bad input gets one line."""
@@ -55,11 +61,16 @@ def job(snakemake):
     with path.open("w", encoding="utf-8") as file:
         log = _Log(sys.stderr, file)
         sys.stderr = sys.stdout = log
+        signal.signal(signal.SIGTERM, _terminated)
         try:
             yield
         except InputError as error:
             print(error, file=log)
             sys.exit(1)
+        except InterruptedError as error:
+            log.flush_line()
+            print(error, file=log)
+            sys.exit(143)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
                 traceback.print_exc()

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import sys
 from types import SimpleNamespace
 
@@ -43,6 +44,17 @@ def test_a_disk_that_takes_nothing_is_one_line(script, number):
     with pytest.raises(SystemExit), job(script):
         raise OSError(number, os.strerror(number), "results/a")
     assert log_of(script) == f"results/a: {os.strerror(number)}\n"
+
+
+def test_a_terminated_job_says_so_and_cleans_up(script, tmp_path):
+    path = tmp_path / "table.csv"
+    with pytest.raises(SystemExit) as exit_, job(script), whole(path) as part:
+        part.write_text("half")
+        sys.stderr.write("\r3 of 4")
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert exit_.value.code == 143
+    assert log_of(script) == "3 of 4\nterminated: cancelled, or out of time\n"
+    assert os.listdir(tmp_path) == ["logs"]
 
 
 def test_progress_is_logged_by_its_last_state(script):
