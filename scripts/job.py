@@ -61,7 +61,7 @@ def job(snakemake):
     with path.open("w", encoding="utf-8") as file:
         log = _Log(sys.stderr, file)
         sys.stderr = sys.stdout = log
-        signal.signal(signal.SIGTERM, _terminated)
+        before = signal.signal(signal.SIGTERM, _terminated)
         try:
             yield
         except InputError as error:
@@ -81,6 +81,7 @@ def job(snakemake):
             sys.exit(1)
         finally:
             log.flush_line()
+            signal.signal(signal.SIGTERM, before)
             sys.stderr, sys.stdout = sys.__stderr__, sys.__stdout__
 
 
