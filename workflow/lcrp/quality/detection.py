@@ -42,11 +42,12 @@ def detection_quality(samples, found, classes):
         coco.dataset = truth
         coco.createIndex()
         evaluation = COCOeval(coco, _results(coco, results), "bbox")
-        evaluation.params.maxDets = [1, 10, MOST]
+        evaluation.params.maxDets = [MOST]
+        evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
         evaluation.evaluate()
         evaluation.accumulate()
-    # IoU thresholds, recalls, classes, areas ("all" first), counts (`MOST` last)
-    precision = evaluation.eval["precision"][:, :, :, 0, -1]
+    # IoU thresholds x recalls x classes, for the one range of areas and number of boxes
+    precision = evaluation.eval["precision"][:, :, :, 0, 0]
     counts = np.bincount(
         [a["category_id"] for a in truth["annotations"] if not a["iscrowd"]],
         minlength=len(classes) + 1,
