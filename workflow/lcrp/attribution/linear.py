@@ -197,10 +197,9 @@ class Shares:
         if self.kinds == ["all"]:
             return x
         if self.kinds == ["positive", "negative"] and self.linear.groups == 1:
-            stacked = torch.empty(
-                (len(x), 2 * x.shape[1], *x.shape[2:]), dtype=x.dtype, device=x.device
-            )
-            stacked = _laid_out(stacked)
+            kept = torch.channels_last if x.ndim == 4 else torch.contiguous_format
+            shape = (len(x), 2 * x.shape[1], *x.shape[2:])
+            stacked = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=kept)
             above, below = stacked.chunk(2, dim=1)
             torch.clamp(x, min=0, out=above)
             torch.clamp(x, max=0, out=below)
