@@ -6,6 +6,7 @@ import difflib
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -280,17 +281,21 @@ class _Scene:
         total = positive.sum()
         if total <= 0:
             return []
-        positive = np.where(self.object, 0, positive)
+        shares = [(name, float(positive[m].sum() / total)) for name, m in self.others.items()]
+        return sorted((s for s in shares if s[1] >= 0.005), key=lambda s: (-s[1], s[0]))
+
+    @cached_property
+    def others(self):
+        """{class name: (H, W) bool} where the other annotated things are, without the object."""
         regions = {}
         for thing in self.things or []:
             of_class = any(thing is other for other in self.of_class)
             if self._is_object(thing) or (of_class and self.task == "segmentation"):
                 continue
             name = f"another {thing.class_name}" if of_class else thing.class_name
-            region = self._region(thing)
+            region = self._region(thing) & ~self.object
             regions[name] = regions[name] | region if name in regions else region
-        shares = [(name, float(positive[m].sum() / total)) for name, m in regions.items()]
-        return sorted((s for s in shares if s[1] >= 0.005), key=lambda s: (-s[1], s[0]))
+        return regions
 
     def _region(self, thing):
         mask = thing.mask()

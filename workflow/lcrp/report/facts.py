@@ -76,7 +76,7 @@ def key_figures(quality: dict) -> list[dict]:
 
 
 def run_times(benchmarks: dict | None) -> list[dict]:
-    """Seconds, jobs and peak memory per stage, from Snakemake's benchmark files."""
+    """Seconds, jobs and peak memory per stage, from Snakemake's benchmark files; longest first."""
     stages = []
     for stage, paths in (benchmarks or {}).items():
         parts = []
@@ -98,4 +98,4 @@ def run_times(benchmarks: dict | None) -> list[dict]:
                 "memory": None if memory is None or pd.isna(memory) else float(memory),
             }
         )
-    return stages
+    return sorted(stages, key=lambda stage: -stage["seconds"])
