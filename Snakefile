@@ -12,6 +12,7 @@ configfile: "config/config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/downloads.smk"
 include: "rules/datasets.smk"
 include: "rules/checkpoints.smk"
 include: "rules/quality.smk"
@@ -25,6 +26,8 @@ wildcard_constraints:
     experiment=r"[A-Za-z0-9][A-Za-z0-9_.-]*",
     split="train|test|swapped",
     shard=r"\d+",
+    dataset="[^/]+",
+    checkpoint="[^/]+",
     image="[^/]+",
     label="[^/]+",
 

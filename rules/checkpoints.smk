@@ -30,7 +30,7 @@ rule train_model:
 
 rule convert_checkpoint:
     input:
-        checkpoint=lambda wildcards: experiment(wildcards).model.checkpoint,
+        checkpoint=checkpoint_file,
     output:
         weights="resources/checkpoints/{experiment}/model.safetensors",
         manifest="resources/checkpoints/{experiment}/model.json",

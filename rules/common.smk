@@ -9,6 +9,7 @@ import pandas as pd
 
 from lcrp.configuration import (
     Configuration,
+    TableDataset,
     check_paths,
     dataset_paths,
     experiment_names,
@@ -35,6 +36,28 @@ def experiment(wildcards):
         return read_experiment(wildcards.experiment)
     except InputError as error:
         raise WorkflowError(str(error))
+
+
+def already_downloaded(wildcards, resources):
+    """Where the user has public files; depends on `resources` as `machine` does."""
+    return CONFIGURATION.already_downloaded
+
+
+def checkpoint_file(wildcards):
+    """The checkpoint that is converted: the user's file, or one that is downloaded."""
+    from lcrp.acquire import entries_named
+
+    given = experiment(wildcards).model.checkpoint
+    if os.path.exists(given) or os.sep in given:
+        return given
+    try:
+        (entry,) = entries_named("config/checkpoints.csv", given)
+    except InputError as error:
+        raise WorkflowError(
+            f"config/experiments/{wildcards.experiment}.yaml: model.checkpoint: `{given}` is no "
+            f"file here, and no download: {error}"
+        )
+    return f"resources/downloads/checkpoints/{entry.name}/{entry.file}"
 
 
 def architecture(wildcards):
@@ -73,18 +96,24 @@ def dataset_source(wildcards):
     """What `lcrp.datasets.open_dataset` is to read."""
     if experiment(wildcards).scenes:
         return scenes_source(wildcards, "test")
+    dataset = experiment(wildcards).dataset
+    if isinstance(dataset, TableDataset):
+        from lcrp.datasets import official_spec
+
+        return official_spec(
+            dataset.name, f"resources/downloads/datasets/{dataset.name}"
+        )
     # A limit changes which images there are, not what one of them is.
-    return {
-        key: value
-        for key, value in experiment(wildcards).dataset.settings().items()
-        if key != "limit"
-    }
+    return {key: value for key, value in dataset.settings().items() if key != "limit"}
 
 
 def dataset_files(wildcards):
     """The files that the index is made from; Snakemake compares their checksums."""
     if experiment(wildcards).scenes:
         return [f"resources/scenes/{wildcards.experiment}/test"]
+    dataset = experiment(wildcards).dataset
+    if isinstance(dataset, TableDataset):
+        return [f"resources/downloads/datasets/{dataset.name}"]
     check_paths(experiment(wildcards), wildcards.experiment)
     paths = dataset_paths(experiment(wildcards))
     return [file for path in paths.values() for file in files_below(path)]

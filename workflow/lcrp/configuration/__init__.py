@@ -1,5 +1,6 @@
 """The configuration: typed, validated, with errors that show how to mend the entry."""
 
+from lcrp.configuration.dataset import TableDataset
 from lcrp.configuration.experiment import Experiment
 from lcrp.configuration.load import (
     experiment_names,
@@ -13,6 +14,7 @@ from lcrp.configuration.workflow import Configuration
 __all__ = [
     "Configuration",
     "Experiment",
+    "TableDataset",
     "check_paths",
     "dataset_paths",
     "experiment_names",

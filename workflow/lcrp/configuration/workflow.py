@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from lcrp.configuration.entry import Entry, Name
+from lcrp.configuration.entry import Entry, Name, Text
 
 
 class Configuration(Entry):
@@ -12,4 +12,10 @@ class Configuration(Entry):
         min_length=1,
         description="Experiments to make; `NAME` is described by `config/experiments/NAME.yaml`.",
         examples=[["demo-segmentation", "demo-detection"]],
+    )
+    already_downloaded: list[Text] = Field(
+        default_factory=list,
+        description="Files of the tables `config/datasets.csv` and `config/checkpoints.csv` that "
+        "are here already, or folders that hold them; they are verified and used where they lie.",
+        examples=[["path/to/archives"]],
     )
