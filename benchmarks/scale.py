@@ -1,7 +1,7 @@
 """Measure how storing, merging, reading and aggregating grow with the number of images.
 
     python benchmarks/scale.py [--images 250 500 1000 2500 5000] [--concepts 20000]
-                               [--classes 80] [--shards 500] [--json FILE]
+                               [--classes 80] [--per-shard 10] [--json FILE]
 
 Shards are synthetic. Every stage runs in a process of its own, so that its peak memory is its
 own. Prints a table with one row per number of images, and the exponent of the growth of every
@@ -30,7 +30,7 @@ def write_shards(folder, images, args):
     """Write the shards; returns (seconds in write_shard, recorded numbers)."""
     layers, numbers = layer_table(args.concepts), Numbers(images)
     spent, recorded = 0.0, 0
-    borders = np.linspace(0, images, min(args.shards, images) + 1).astype(int)
+    borders = [*range(0, images, args.per_shard), images]
     for number, (first, last) in enumerate(pairwise(borders)):
         records = shard_records(first, last - first, layers, args.classes, numbers)
         recorded += sum(a.size for r in records.layers.values() for a in r.arrays().values())
@@ -143,7 +143,7 @@ def main():
     parser.add_argument("--images", type=int, nargs="+", default=[250, 500, 1000, 2500, 5000])
     parser.add_argument("--concepts", type=int, default=20_000)
     parser.add_argument("--classes", type=int, default=80)
-    parser.add_argument("--shards", type=int, default=500, help="at most one per image")
+    parser.add_argument("--per-shard", type=int, default=10, help="images in a shard")
     parser.add_argument("--json", type=Path, help="write the numbers to this file")
     args = parser.parse_args()
     rows = []

@@ -71,11 +71,13 @@ def shard_records(first, images, layers, classes, numbers, targets_per_image=2.5
     recorded = {}
     for layer, (channels, (height, width)) in layers.items():
         relevance = numbers.relevance((total, channels))
+        landed = relevance * numbers.share((total, channels))
         spread = (numbers.share((total, channels)) * height * width).astype(np.int32)
         recorded[layer] = LayerRecords(
             relevance=relevance,
             position=spread,
-            inside=relevance * (0.5 + 0.5 * numbers.share((total, channels))),
+            inside=landed * (0.5 + 0.5 * numbers.share((total, channels))),
+            landed=landed,
             activation=numbers.relevance((images, channels)),
             activation_position=spread[:images] if total >= images else None,
             shape=(height, width),

@@ -79,6 +79,19 @@ def test_nothing_is_dropped_silently(build_store):
     assert (few["note"] == "2 scored targets, the minimum is 3").all()
 
 
+def test_predictions_that_miss_their_object_have_no_score(build_store):
+    iou = [0.9, 0.1, np.nan, 0.3, 0.5, 0.0]
+    store = build_store(
+        [(i, 0) for i in range(6)], np.ones((6, 1)), np.full((6, 1), 0.5), columns={"iou": iou}
+    )
+    tables = context_tables(store, minimum_targets=1)
+    missed = "the prediction misses the annotated object"
+    assert tables["instances"]["note"].tolist() == ["", missed, "", "", "", missed]
+    assert tables["classes"]["scored"].iloc[0] == 4
+    everything = context_tables(store, minimum_targets=1, minimum_iou=0)
+    assert everything["classes"]["scored"].iloc[0] == 6
+
+
 @pytest.mark.parametrize(
     ("inside", "cover", "note"),
     [(np.nan, 0.1, "no annotated object"), (1.0, 1.0, "the object covers the whole image")],

@@ -29,6 +29,8 @@ def test_the_example_runs(page, tmp_path, monkeypatch, make_records, capsys):
     assert "scene 0" in capsys.readouterr().out
     assert names["profile"].abs().sum() == pytest.approx(1)
     assert names["best"]["value"].is_monotonic_decreasing
+    best = names["best_of_class"]
+    assert best["value"].is_monotonic_decreasing and best["class"].nunique() == 1
     assert (tmp_path / "imported.zarr.zip").exists()
 
 

@@ -132,6 +132,9 @@ def test_rankings_are_exact_on_the_stored_values(tmp_path, make_records, ties):
                     rows = np.flatnonzero(classes == index)
                     best = store.best(layer, concept, class_index=index)
                     assert best["target"].tolist() == reference(share[:, concept], rows, 7)
+                    where = store.layer(layer).position[...][best["target"], concept]
+                    assert best["position"].tolist() == where.tolist()
+                    np.testing.assert_allclose(best["value"], share[best["target"], concept])
                     rows = sorted(set(images[rows]))
                     best = store.best(layer, concept, by="activation", class_index=index)
                     assert best["image"].tolist() == reference(activation[:, concept], rows, 7)

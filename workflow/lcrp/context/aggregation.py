@@ -12,6 +12,7 @@ from lcrp.context.columns import (
     COLUMNS,
     FEW,
     KINDS,
+    MISSED,
     NO_RELEVANCE,
     NO_TARGET,
     NONE,
@@ -46,7 +47,7 @@ def choose_layers(store, wanted="all"):
     return [have for have in store.layers if any(fnmatchcase(have, name) for name in wanted)]
 
 
-def target_notes(store, layers):
+def target_notes(store, layers, minimum_iou=0.3):
     """Why a target has no context score: (T,) indices into columns.NOTES, 0 where it has one."""
     targets = store.targets
     notes = np.full(len(targets), NONE, np.int8)
@@ -58,6 +59,8 @@ def target_notes(store, layers):
         annotated |= np.isfinite(inside[:, 0])
     if "object_share" in targets:
         notes[targets["object_share"].to_numpy() >= LARGEST_OBJECT] = WHOLE
+    if "iou" in targets:
+        notes[targets["iou"].to_numpy() < minimum_iou] = MISSED
     notes[~annotated & (notes != NOT_FINITE)] = UNANNOTATED
     return notes
 
@@ -97,7 +100,7 @@ def aggregate(store, destination, layers="all", **settings):
     for layer in layers:
         for name in ("relevance", "inside"):
             store.read(layer, name, slice(0, 0))
-    notes = target_notes(store, layers)
+    notes = target_notes(store, layers, settings.minimum_iou)
     classes = class_rows(store, notes, settings.minimum_targets)
     present = [rows for rows in classes if rows.rows.size]
     bootstrap = ImageBootstrap(

@@ -1,5 +1,9 @@
 """The columns of the context tables, in order, each with its meaning."""
 
+_SCORED = (
+    "number of them that have a score: the object is annotated, the prediction meets it (IoU), "
+    "and it leaves some background"
+)
 _SCORE = {
     "context_score": (
         "share of the relevance that lies outside the object, over all scored targets, weighted "
@@ -23,7 +27,7 @@ COLUMNS = {
         "concept": "channel of the layer",
         "rank": "place of the concept among those of layer and class, by share; from 1",
         "targets": "number of targets of the class",
-        "scored": "number of them whose object is annotated and leaves some background",
+        "scored": _SCORED,
         "images": "number of images that the scored targets are in",
         "relevance": "mean relevance of the concept",
         "share": "mean normalised relevance: relevance over the layer's absolute sum, per target",
@@ -41,7 +45,7 @@ COLUMNS = {
         "class": "name of the explained class",
         "layer": "name of the layer, or all: the relevance of all layers of this table together",
         "targets": "number of targets of the class",
-        "scored": "number of them whose object is annotated and leaves some background",
+        "scored": _SCORED,
         "images": "number of images that the scored targets are in",
         **_SCORE,
         **_KIND,
@@ -75,6 +79,7 @@ NOTES = (
     "no positive relevance",
     "no target",
     "relevance is not finite",
+    "the prediction misses the annotated object",
 )
-(NONE, FEW, UNANNOTATED, WHOLE, NO_RELEVANCE, NO_TARGET, NOT_FINITE) = range(len(NOTES))
+(NONE, FEW, UNANNOTATED, WHOLE, NO_RELEVANCE, NO_TARGET, NOT_FINITE, MISSED) = range(len(NOTES))
 KINDS = ("exact", "signed share")

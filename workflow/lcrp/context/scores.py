@@ -15,12 +15,14 @@ TOLERANCE = 2.0**-9
 class Settings:
     """How the tables are made.
 
-    minimum_targets: classes with fewer scored targets get no score. relmax_targets: how many of
-    the best targets the paper's average takes. draws, confidence, seed: of the bootstrap.
-    leading: number of leading concepts and of references that are named.
+    minimum_targets: classes with fewer scored targets get no score. minimum_iou: targets whose
+    prediction overlaps the annotated object less have no score: their object is not known.
+    relmax_targets: how many of the best targets the paper's average takes. draws, confidence,
+    seed: of the bootstrap. leading: number of leading concepts and of references that are named.
     """
 
     minimum_targets: int = 5
+    minimum_iou: float = 0.3
     relmax_targets: int = 15
     draws: int = 1000
     confidence: float = 0.95

@@ -24,7 +24,8 @@ def rank_layer(archive, layer, kind, class_rows, names, top_k):
     """Rank the rows of a layer that has been written, and write RelMax or ActMax.
 
     archive: ArchiveWriter; kind: a key of RANKED; class_rows: rows by class index; names: the
-    arrays that the layer has. Reads one column of chunks at a time.
+    arrays that the layer has. Reads one column of chunks at a time. Per class only the rows are
+    written: their values and positions are in the recorded arrays.
     """
     source, where, axis, ranked_by = RANKED[kind]
     group = f"layers/{layer}"
@@ -32,46 +33,43 @@ def rank_layer(archive, layer, kind, class_rows, names, top_k):
     positions = where in names
     k = min(top_k, rows)
     class_k = min(top_k, max(map(len, class_rows.values()), default=0))
-    overall = _empty_ranking((k, channels))
-    per_class = _empty_ranking((len(class_rows), class_k, channels))
+    overall = {
+        "index": np.full((k, channels), -1, np.int32),
+        "value": np.full((k, channels), np.nan, np.float32),
+        "position": np.full((k, channels), -1, np.int32),
+    }
+    per_class = np.full((len(class_rows), class_k, channels), -1, np.int32)
     width = chunk_shape(rows, channels)[1]
     sums = archive.read(f"{group}/absolute_sum") if kind == "relmax" else None
     for start in range(0, channels, width):
         part = slice(start, min(start + width, channels))
         values = archive.read(f"{group}/{source}", slice(None), part)
         values = values.astype(np.float64) if sums is None else normalised(values, sums)
-        at = archive.read(f"{group}/{where}", slice(None), part) if positions else None
-        _rank(overall, (slice(None), part), values, at, np.arange(rows), k)
+        best = top_rows(values, k)
+        overall["index"][:, part] = best
+        overall["value"][:, part] = pick(values, best, np.nan)
+        if positions:
+            at = archive.read(f"{group}/{where}", slice(None), part)
+            overall["position"][:, part] = pick(at, best, -1)
         for number, chosen in enumerate(class_rows.values()):
-            at_class = None if at is None else at[chosen]
-            place = (number, slice(None), part)
-            _rank(per_class, place, values[chosen], at_class, chosen, class_k)
+            best = top_rows(values[chosen], class_k)
+            per_class[number, :, part] = np.where(best >= 0, chosen[best], -1)
     write_ranking(archive, f"{group}/{kind}", overall, axis, ranked_by)
-    write_ranking(archive, f"{group}/{kind}_by_class", per_class, axis, ranked_by, list(class_rows))
+    write_ranking(
+        archive, f"{group}/{kind}_by_class", {"index": per_class}, axis, ranked_by, class_rows
+    )
 
 
-def _empty_ranking(shape):
-    return {
-        "index": np.full(shape, -1, np.int32),
-        "value": np.full(shape, np.nan, np.float32),
-        "position": np.full(shape, -1, np.int32),
-    }
-
-
-def _rank(ranking, place, values, positions, rows, k):
-    best = top_rows(values, k)
-    found = best >= 0
-    if not found.any():
-        return
-    column = np.broadcast_to(np.arange(best.shape[1]), best.shape)
-    ranking["index"][place] = np.where(found, rows[best], -1)
-    ranking["value"][place] = np.where(found, values[best, column], np.nan)
-    if positions is not None:
-        ranking["position"][place] = np.where(found, positions[best, column], -1)
+def pick(values, rows, empty):
+    """Values (n, C) at rows (k, C) of every channel, `empty` where the row is -1."""
+    if not values.size:
+        return np.full(rows.shape, empty)
+    column = np.broadcast_to(np.arange(rows.shape[1]), rows.shape)
+    return np.where(rows >= 0, values[rows, column], empty)
 
 
 def write_ranking(archive, group, ranking, axis, ranked_by, classes=None):
-    """Write RelMax or ActMax: `index`, `value`, `position`, best first.
+    """Write RelMax or ActMax: `index` and, if given, `value` and `position`, best first.
 
     ranking: arrays (k, C), or (class, k, C) with the class indices in `classes`.
     """
@@ -85,7 +83,7 @@ def write_ranking(archive, group, ranking, axis, ranked_by, classes=None):
     if classes is not None:
         archive.array(
             f"{group}/class",
-            np.asarray(classes, np.int32),
+            np.array(list(classes), np.int32),
             ("class",),
             attributes={"description": "index into the attribute classes; those that occur"},
         )

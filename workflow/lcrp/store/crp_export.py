@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lcrp.store.crp_directories import ACTIVATION, PARTS, RELEVANCE, Best, save, save_array
+from lcrp.store.crp_directories import ACTIVATION, RELEVANCE, Best, save, save_array
 from lcrp.store.ranking import normalised, top_rows
 from lcrp.store.shards import absolute_sums
 
@@ -50,12 +50,8 @@ def _rankings(store, layer, by):
         return
     by_class = store.archive.read(f"{group}_by_class/class")
     if "divided by" in store.archive.attributes(group)["ranked_by"]:
-        for suffix, number, index in (
-            ("", (), None),
-            *(("_by_class", (slice(n, n + 1),), int(c)) for n, c in enumerate(by_class)),
-        ):
-            parts = [store.archive.read(f"{group}{suffix}/{p}", *number) for p in PARTS.values()]
-            yield index, _complete(*(p.reshape(p.shape[-2:]) for p in parts))
+        for index in (None, *map(int, by_class)):
+            yield index, _complete(*store.ranking(layer, by, index))
         return
     activation = store.read(layer, "activation")
     position = store.read(layer, "activation_position")

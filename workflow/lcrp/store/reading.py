@@ -10,6 +10,7 @@ import pandas as pd
 import zarr
 
 from lcrp.errors import InputError
+from lcrp.store.best_rows import RANKED, pick
 from lcrp.store.ranking import normalised
 from lcrp.store.schema import RECORDED
 from lcrp.store.shards import open_records, read_table
@@ -59,6 +60,8 @@ class ConceptStore:
         self.attrs = self.archive.attributes()
         self.layers = list(self.attrs["layers"])
         self.classes = tuple(self.attrs.get("classes") or ())
+        # Figures ask for one concept of many classes in a row: its column is read once.
+        self._last = (None, None)
 
     def __enter__(self):
         return self
@@ -145,18 +148,56 @@ class ConceptStore:
         """Whether an array (`inside`, `landed`, ...) or ranking (`relmax`, ...) is there."""
         return f"layers/{self._layer(layer)}/{name}" in self.archive
 
+    def ranking(self, layer, by="relevance", class_index=None, concepts=slice(None)):
+        """RelMax or ActMax of several concepts, as arrays.
+
+        by, class_index: as for `best`; concepts: a slice. Returns index (row of the target or
+        image, -1 where there is none), value and position, each (k, concepts), best first.
+        """
+        group = self._ranking(layer, by, class_index)
+        place = self._place(group, class_index)
+        rows = self._ranked(f"{group}/index", place, concepts)
+        if f"{group}/value" in self.archive:
+            parts = (self._ranked(f"{group}/{p}", place, concepts) for p in ("value", "position"))
+            return rows, *parts
+        value, position = self._recorded(layer, by, concepts)
+        return rows, pick(value, rows, np.nan), pick(position, rows, -1)
+
     def best_rows(self, layer, class_index=None, concepts=slice(None), by="relevance"):
         """Rows of the best samples of several concepts: (k, concepts) int32, -1 where none."""
         group = self._ranking(layer, by, class_index)
+        return self._ranked(f"{group}/index", self._place(group, class_index), concepts)
+
+    def _place(self, group, class_index):
+        """Where the ranking of a class is: None for the one of all rows, -1 for nowhere."""
         if class_index is None:
-            return self.archive.read(f"{group}/index", slice(None), concepts)
+            return None
         wanted = self.class_index(class_index)
         number = np.flatnonzero(self.archive.read(f"{group}/class") == wanted)
-        if not number.size:
-            channels = self.archive.attributes(f"layers/{layer}")["channels"]
-            return np.empty((0, len(range(channels)[concepts])), np.int32)
-        number = slice(number[0], number[0] + 1)
-        return self.archive.read(f"{group}/index", number, slice(None), concepts)[0]
+        return int(number[0]) if number.size else -1
+
+    def _ranked(self, key, place, concepts):
+        if place is None:
+            return self.archive.read(key, slice(None), concepts)
+        if place < 0:
+            dtype = self.archive.metadata(key)["data_type"]
+            channels = self.archive.metadata(key)["shape"][-1]
+            return np.empty((0, len(range(channels)[concepts])), dtype)
+        return self.archive.read(key, slice(place, place + 1), slice(None), concepts)[0]
+
+    def _recorded(self, layer, by, concepts):
+        """What a ranking is made of: values and positions (rows, concepts)."""
+        if self._last[0] != (layer, by, concepts.start, concepts.stop):
+            source, where, *_ = RANKED[_KINDS[by]]
+            if by == "relevance":
+                value = self.normalised(layer, None, concepts)
+            else:
+                value = self.read(layer, source, concepts=concepts).astype(np.float64)
+            position = np.full(value.shape, -1)
+            if self.holds(layer, where):
+                position = self.read(layer, where, concepts=concepts)
+            self._last = (layer, by, concepts.start, concepts.stop), (value, position)
+        return self._last[1]
 
     def normalised(self, layer, targets=None, concepts=slice(None)):
         """Relevance divided by the sum of absolute relevances of the layer, per target.
@@ -224,23 +265,12 @@ class ConceptStore:
         Returns a data frame: target (row, -1 for images), image (row), image_id, class (index, -1
         where it is an image's), value, position (flat index of the strongest neuron).
         """
-        kind = self._ranking(layer, by, class_index)
-        concept = self._concept(layer, concept)
-        place = [slice(0, k), slice(concept, concept + 1)]
-        if class_index is not None:
-            kind_class = self.class_index(class_index)
-            number = np.flatnonzero(self.archive.read(f"{kind}/class") == kind_class)
-            if not number.size:
-                return self._samples(*(np.empty(0) for _ in range(3)), by, kind_class)
-            place.insert(0, slice(number[0], number[0] + 1))
-        else:
-            kind_class = -1
-        found = [
-            self.archive.read(f"{kind}/{part}", *place).ravel()
-            for part in ("index", "value", "position")
-        ]
+        concept = self._concept(self._layer(layer), concept)
+        column = slice(concept, concept + 1)
+        found = [p[:k, 0] for p in self.ranking(layer, by, class_index, column)]
         there = found[0] >= 0
-        return self._samples(*(part[there] for part in found), by, kind_class)
+        index = -1 if class_index is None else self.class_index(class_index)
+        return self._samples(*(part[there] for part in found), by, index)
 
     def _ranking(self, layer, by, class_index):
         if by not in _KINDS:

@@ -3,9 +3,12 @@
 import numpy as np
 
 from lcrp.errors import InputError
+from lcrp.store.best_rows import RANKED
 from lcrp.store.ranking import normalised
 from lcrp.store.reading import ConceptStore
 from lcrp.store.schema import RECORDED, REQUIRED
+
+_PARTS = ("index", "value", "position")
 
 
 def validate(path):
@@ -70,33 +73,33 @@ def _check_layer(store, layer, rows):
 
 def _check_ranking(store, key, layer, kind, rows):
     archive = store.archive
-    index, value, position = (archive.read(f"{key}/{n}") for n in ("index", "value", "position"))
+    parts = {n: archive.read(f"{key}/{n}") for n in _PARTS if f"{key}/{n}" in archive}
+    index, numbers = parts["index"], sum(part.size for part in parts.values())
     if index.size and (index.max() >= rows or index.min() < -1):
         raise _wrong(store, f"{key} refers to a row that is not there")
-    source = "relevance" if kind == "relmax" else "activation"
-    if f"layers/{layer}/{source}" not in archive:
-        return index.size * 3
+    source = RANKED[kind][0]
+    if f"layers/{layer}/{source}" not in archive or not index.size:
+        return numbers
     values = store.read(layer, source).astype(np.float64)
     if kind == "relmax":
         values = normalised(values, store.read(layer, "absolute_sum"))
-    if not index.size:
-        return 0
     found = index >= 0
     column = np.broadcast_to(np.arange(index.shape[-1]), index.shape)
     listed = np.where(found, values[index, column], np.nan)
+    value = parts.get("value", listed).astype(np.float32)
     if not np.array_equal(listed.astype(np.float32), value, equal_nan=True):
         raise _wrong(store, f"{key} holds other values than were recorded")
     rises = found[..., 1:, :] & ~(listed[..., 1:, :] <= listed[..., :-1, :])
     if rises.any():
         raise _wrong(store, f"{key} is not sorted")
     for listed_rows, chosen in _groups(store, key, kind, listed, len(values)):
-        numbers = np.where(np.isnan(values[chosen]), -np.inf, values[chosen])
+        known = np.where(np.isnan(values[chosen]), -np.inf, values[chosen])
         expected = np.full(listed_rows.shape, -np.inf)
-        best = -np.sort(-numbers, axis=0)[: len(expected)]
+        best = -np.sort(-known, axis=0)[: len(expected)]
         expected[: len(best)] = best
         if not np.array_equal(np.where(np.isnan(listed_rows), -np.inf, listed_rows), expected):
             raise _wrong(store, f"{key} does not list the best rows")
-    return index.size * 2 + position.size
+    return numbers
 
 
 def _groups(store, key, kind, listed, rows):
