@@ -201,6 +201,17 @@ def test_class_page_opens_the_gallery_of_its_class(visitor):
     assert set(visitor.ask(classes)) == {chosen}
 
 
+def test_cell_of_the_matrix_leads_to_the_images_of_its_class(visitor):
+    visitor.open("context.html")
+    visitor.wait("document.querySelector('#matrix tbody a')")
+    assert visitor.texts("#matrix thead th") == ["class", "car", "traffic light"]
+    assert visitor.texts("#matrix tbody tr:first-child td") == ["13 %", "3.0 %"]
+    assert visitor.texts("#matrix tbody tr:nth-child(2) td") == ["40 %", ""]
+    visitor.click("#matrix tbody td a")
+    visitor.wait("document.getElementById('gallery')")
+    assert visitor.ask("document.getElementById('class').value") == "0"
+
+
 def test_point_of_the_plot_leads_to_its_concept(visitor):
     visitor.open("context.html")
     visitor.ask("document.getElementById('plot').scrollIntoView()")

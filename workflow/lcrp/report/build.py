@@ -100,7 +100,7 @@ class _Report:
         self.slugs = class_slugs(store.classes)
         self.shown, self.problems = [], []
         self.strips, self.tile = {}, 0
-        self.tables, self.table_rows = {}, {}
+        self.tables, self.table_rows, self.meanings = {}, {}, {}
         self.quality, self.class_quality, self.measured = {}, {}, []
         self.swaps = None
         self.run_times = []
@@ -132,6 +132,11 @@ class _Report:
             table = table_files.read_table(path)
             self.table_rows[name] = table
             about = _descriptions(name)
+            self.meanings[name] = {
+                column["heading"]: column["about"]
+                for column in table_files.columns_of(table, about)
+                if column["about"]
+            }
             (self.folder / "tables").mkdir(exist_ok=True)
             shutil.copyfile(path, self.folder / "tables" / f"{name}.csv")
             if name == "concepts" and "layer" in table:

@@ -59,7 +59,7 @@ document.addEventListener("DOMContentLoaded", async () => {
     if (!place) return;
     const { columns, rows } = await lcrp.load("table-pairs");
     const at = (name) => columns.findIndex((column) => column.name === name);
-    const share = columns.findIndex((column) => /share/.test(column.name) && column.kind === "number");
+    const share = columns.findIndex((column) => column.kind === "share");
     if (at("class") < 0 || at("thing") < 0 || share < 0) return;
     const things = [...new Set(rows.map((row) => row[at("thing")]))].sort();
     const values = new Map(rows.map((row) => [`${row[at("class")]}\n${row[at("thing")]}`, row[share]]));
