@@ -79,3 +79,29 @@ def test_experiments_can_be_asked_for_by_name(root, tmp_path):
     project = Project(tmp_path)
     (project / "config").symlink_to(root / "config")
     assert project.plan("demo-detection")["train_model"] == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "unet-cityscapes",
+        "deeplabv3plus-voc2012",
+        "yolov5m-coco2017",
+        "yolov6s-coco2017",
+        "ssd512-coco2014",
+    ],
+)
+def test_the_reference_pairs_are_planned_offline(root, tmp_path, name):
+    project = Project(tmp_path)
+    (project / "config").symlink_to(root / "config")
+    plan = project.plan(name)
+    for rule in ("download_dataset", "download_checkpoint", "convert_checkpoint", "build_report"):
+        assert plan[rule] == 1
+
+
+def test_a_checkpoint_that_is_neither_file_nor_download(root, empty):
+    for folder in ("images", "instances.json"):
+        (empty / folder).mkdir()
+    (empty / "config/checkpoints.csv").symlink_to(root / "config/checkpoints.csv")
+    empty.change("mine", {"model.checkpoint": "yolov5m-coco"})
+    assert "did you mean yolov5m-coco2017?" in refused(empty)
