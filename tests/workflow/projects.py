@@ -76,7 +76,7 @@ class Project:
             [*SNAKEMAKE, "--directory", str(self.folder), *arguments],
             capture_output=True,
             text=True,
-            timeout=800,
+            timeout=2400,
         )
         run = Run(process)
         assert run.code == 0 or not check, run.text[-8000:]

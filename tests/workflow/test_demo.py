@@ -1,0 +1,70 @@
+"""The embedded default keeps its promises: its models are good, and their bias is real.
+
+Reads the results of `make demo` where they are there and up to date; else makes what is missing.
+"""
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+from projects import Project
+
+TASKS = {"segmentation": "mIoU", "detection": "mAP50"}
+
+
+def wanted(task):
+    """Files of an embedded experiment that say how good its model is, and how it is biased."""
+    folder = f"results/demo-{task}"
+    return [f"{folder}/quality/quality.json", f"{folder}/swaps/swaps.csv"]
+
+
+@pytest.fixture(scope="module", params=TASKS)
+def results(request, root, tmp_path_factory):
+    """Quality and swapped contexts of an embedded experiment as it is shipped."""
+    files = wanted(request.param)
+    here = Project(root)
+    if not here.plan(*files):
+        return root / "results" / f"demo-{request.param}"
+    # Elsewhere: a test does not change what lies here.
+    project = Project(tmp_path_factory.mktemp("demo"))
+    (project / "config").symlink_to(root / "config")
+    project.run(*files)
+    return project / "results" / f"demo-{request.param}"
+
+
+def check_quality(results):
+    quality = json.loads((results / "quality/quality.json").read_text())
+    assert quality["images"] >= 200
+    assert quality[TASKS[quality["task"]]] >= 0.85
+
+
+def check_bias(results):
+    swaps = pd.read_csv(results / "swaps/swaps.csv")
+    swaps = swaps[swaps["swap"] == "context"]
+    twins = swaps[swaps["kind"] == "context-dependent"]
+    shapes = swaps[swaps["kind"] == "shape"]
+    assert len(twins) >= 4 and len(shapes) >= 3
+    assert (swaps["objects"] >= 10).all()
+    assert (twins["follows"] >= 0.9).all(), twins.to_string()
+    assert (shapes["stays"] >= 0.9).all(), shapes.to_string()
+
+
+def test_the_model_is_good_enough_to_be_explained(results):
+    check_quality(results)
+
+
+def test_twins_follow_a_swapped_context_and_shapes_stay(results):
+    check_bias(results)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("task", TASKS)
+def test_the_same_holds_for_other_seeds_of_the_training(root, tmp_path, task, seed):
+    project = Project(tmp_path)
+    shutil.copytree(root / "config", project / "config")
+    project.change(f"demo-{task}", {"model.training.seed": seed})
+    project.run(*wanted(task))
+    check_quality(project / f"results/demo-{task}")
+    check_bias(project / f"results/demo-{task}")
