@@ -130,28 +130,23 @@ def file_table(folder, images=48, concepts=9_500, classes=80):
     merge = lambda: merge_shards([shard], store)  # noqa: E731
     merge()
     with ArchiveReader(store) as archive:
-        numbers = sum(
-            int(np.prod(node["shape"])) for node in archive.nodes.values() if "shape" in node
-        )
-        filled = sum(
-            int((archive.read(name) >= 0).sum())
+        entries = {
+            name: int((archive.read(name) >= 0).sum())
             for name in archive.nodes
-            if "max" in name and name.endswith("/index")
-        )
-    assert numbers
-    # Of the rankings (index, value, position) only the entries that exist.
-    row("merge", merge, lambda: store.stat().st_size, recorded + 3 * filled)
+            if "max" in name and name.endswith(("/index", "/position"))
+        }
+    # Of the rankings only the entries that exist; a value comes with every overall position.
+    overall = sum(n for name, n in entries.items() if name.endswith("max/position"))
+    ranked = sum(entries.values()) + overall
+    row("merge", merge, lambda: store.stat().st_size, recorded + ranked)
+    npy = folder / "crp"
     with open_store(store) as opened:
-        npy = folder / "crp"
         export = lambda: export_crp(opened, npy)  # noqa: E731
         export()
-        files = [p for p in npy.rglob("*.npy")]
-        row(
-            f"zennit-crp, {len(files)} files",
-            export,
-            lambda: sum(p.stat().st_size for p in files),
-            3 * filled,
-        )
+        files = list(npy.rglob("*.npy"))
+        numbers = 3 * sum(n for name, n in entries.items() if name.endswith("/index"))
+        size = lambda: sum(p.stat().st_size for p in files)  # noqa: E731
+        row(f"zennit-crp, {len(files)} files", export, size, numbers)
     return rows
 
 
