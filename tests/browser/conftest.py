@@ -50,7 +50,7 @@ def browser(tmp_path_factory):
 @pytest.fixture(scope="session")
 def report(tmp_path_factory):
     """Folder of a report with everything in it."""
-    from synthetic import experiment_of
+    from synthetic_experiment import experiment_of
 
     from lcrp.report import build_report
 
@@ -62,7 +62,7 @@ def report(tmp_path_factory):
 @pytest.fixture(scope="session")
 def large_report(tmp_path_factory):
     """A report of 80 classes and a layer of 10,000 concepts."""
-    from synthetic import store_of
+    from synthetic_experiment import store_of
 
     from lcrp.report import build_report
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from world import detection_world, segmentation_world
+from explained_world import detection_world, segmentation_world
 
 from lcrp.render import ConceptPart, Explanation, Marked, Reference
 

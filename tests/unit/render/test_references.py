@@ -125,6 +125,17 @@ def test_crop_at_the_border_is_moved_inside(x, y):
     assert x2 - x1 == y2 - y1
 
 
+def test_crop_leaves_out_a_distant_speck_but_not_a_second_half():
+    heatmap = np.zeros((200, 300), np.float32)
+    cv2.circle(heatmap, (60, 60), 20, 1.0, -1)
+    alone = crop_window(smoothed(heatmap))
+    cv2.circle(heatmap, (280, 190), 2, 1.0, -1)
+    assert crop_window(smoothed(heatmap)) == alone
+    cv2.circle(heatmap, (250, 60), 15, 1.0, -1)
+    x1, _, x2, _ = crop_window(smoothed(heatmap))
+    assert x1 <= 40 and x2 >= 265
+
+
 def test_crop_of_everything_is_cut_at_the_short_side():
     assert crop_window(np.ones((50, 300), np.float32)) == (0, 0, 300, 50)
 

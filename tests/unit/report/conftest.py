@@ -1,7 +1,7 @@
 """A small experiment and its report, built once."""
 
 import pytest
-from synthetic import experiment_of
+from synthetic_experiment import experiment_of
 
 from lcrp.report import build_report
 

@@ -3,7 +3,7 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from synthetic import CLASSES, store_of
+from synthetic_experiment import CLASSES, store_of
 
 from lcrp.errors import InputError
 from lcrp.report import build_report

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic import CLASSES, store_of
+from synthetic_experiment import CLASSES, store_of
 
 from lcrp.context import context_tables
 from lcrp.report.profiles import layer_profile

@@ -21,6 +21,7 @@ from lcrp.errors import InputError
 from lcrp.render.explanation import Reference, file_name
 
 CROP_BELOW = 0.1  # of the largest smoothed relevance: what the crop leaves out
+SPOT = 0.05  # of all that is strong: a separate spot that the crop leaves out
 DIM_BELOW = 0.2  # and what is dimmed
 LARGEST_TILE = 256  # pixels; larger crops are kept at this size
 CONCEPTS_PER_WALK = 32
@@ -257,14 +258,18 @@ def smoothed(heatmap: np.ndarray) -> np.ndarray:
 def crop_window(strength: np.ndarray) -> tuple[int, int, int, int] | None:
     """x1, y1, x2, y2 of the square around what is stronger than `CROP_BELOW`.
 
-    strength: (h, w) of `smoothed`. The square is moved into the picture, cut where the picture
-    is smaller, and no smaller than a tenth of the picture. None if nothing is strong.
+    strength: (h, w) of `smoothed`. Spots with less than `SPOT` of the strength do not count. The
+    square is moved into the picture, cut where the picture is smaller, and no smaller than a
+    tenth of the picture. None if nothing is strong.
     """
     height, width = strength.shape
-    rows = np.flatnonzero(strength.max(axis=1) > CROP_BELOW)
-    columns = np.flatnonzero(strength.max(axis=0) > CROP_BELOW)
-    if not len(rows):
+    strong = strength > CROP_BELOW
+    if not strong.any():
         return None
+    count, regions = cv2.connectedComponents(strong.astype(np.uint8), connectivity=8)
+    mass = np.bincount(regions.ravel(), weights=(strength * strong).ravel(), minlength=count)
+    kept = (mass >= SPOT * mass.sum())[regions] & strong
+    rows, columns = np.flatnonzero(kept.any(axis=1)), np.flatnonzero(kept.any(axis=0))
     extents = rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]
     side = max(*extents, round(0.1 * max(height, width)), min(16, height, width))
     (y1, y2), (x1, x2) = (

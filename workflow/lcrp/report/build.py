@@ -148,6 +148,10 @@ class _Report:
                     self.folder, f"table-{name}", table, about
                 )
 
+    def layers_in_order(self):
+        """The layer that is shown first, then the others from the output to the input."""
+        return sorted(reversed(self.layers), key=lambda layer: layer != self.layer)
+
     def classes_by_context(self):
         """Facts of the classes, those with most relevance outside the object first."""
         return sorted(self.class_facts, key=lambda f: (f["outside"] is None, -(f["outside"] or 0)))
@@ -329,9 +333,10 @@ class _Report:
                     rows = rows.sort_values("context_share", ascending=False, kind="stable")
                 rows = rows.head(50)
                 if len(rows):
+                    rows = rows.drop(columns="class")
                     found[key] = {
                         "columns": table_files.columns_of(rows, _descriptions(key)),
-                        "rows": rows.to_dict("records"),
+                        "rows": [{**row, "class": name} for row in rows.to_dict("records")],
                     }
         return found
 
