@@ -9,7 +9,7 @@ from pycocotools import mask as run_lengths
 
 from lcrp.scenes import class_names, write_scenes, write_split
 
-CONFIG = {"seed": 1, "size": 64, "train": 6, "test": 12, "largest": 18}
+CONFIG = {"seed": 1, "size": 64, "train": 6, "test": 20, "largest": 18}
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_files_are_the_same_with_more_processes(folder, tmp_path):
 
 @pytest.mark.parametrize("split", ["test", "swapped"])
 def test_more_scenes_only_add(folder, tmp_path, split):
-    write_split(CONFIG | {"test": 15}, split, tmp_path / split)
+    write_split(CONFIG | {"test": 23}, split, tmp_path / split)
     before, after = contents(folder / split), contents(tmp_path / split)
     names = {path for path in before if path.suffix == ".png"}
     assert all(after[path] == before[path] for path in names)

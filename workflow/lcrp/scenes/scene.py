@@ -149,7 +149,7 @@ def draw_scene(options, split, index):
     for number in range(wanted):
         if len(things) >= wanted:
             break
-        twin = context is not None and random.random() < (0.8 if number == 0 else 0.25)
+        twin = context is not None and random.random() < (0.9 if number == 0 else 0.3)
         kind = TWIN_AT[context] if twin else shapes[random.integers(len(shapes))]
         placed = _place(_group(kind, number, options, random), things, options, random)
         if placed is not None:

@@ -8,8 +8,8 @@ FINE = 4
 _SPACING = 9
 _REACH = 8  # pixels from a stroke's centre that it stays within
 _COLOURS = {
-    "water": (58, 128, 196),
-    "road": (128, 108, 92),
+    "water": (88, 156, 214),
+    "road": (124, 112, 106),
     "sky": (150, 140, 190),
     "meadow": (100, 150, 75),
 }
@@ -20,8 +20,9 @@ def _wave(length):
     return [np.stack([x, 1.3 * np.sin(x / length * 4 * np.pi)], axis=1)]
 
 
-def _marking(length):
-    return [np.array([(-length / 2, 0.0), (length / 2, 0.0)])]
+def _paving(length):
+    x, y = 0.44 * length, 0.27 * length
+    return [np.array([(-x, -y), (x, -y), (x, y), (-x, y), (-x, -y)])]
 
 
 def _cloud(length):
@@ -42,7 +43,7 @@ def _tuft(length):
     ]
 
 
-_STROKES = {"water": _wave, "road": _marking, "sky": _cloud, "meadow": _tuft}
+_STROKES = {"water": _wave, "road": _paving, "sky": _cloud, "meadow": _tuft}
 
 
 def stroke_field(context, size, taken, gap, random):
