@@ -101,7 +101,7 @@ def _varies(value):
     return isinstance(value, torch.Tensor) and value.ndim > 1
 
 
-def reference_network(model, size=None, drop_merged=False):
+def reference_network(model, size=None, drop_merged=False, dtype=torch.float32):
     """A model's network as zennit-crp takes it; returns (B, N): all raw outputs, flattened.
 
     size: (H, W) of the inputs, by default the model's own.
@@ -110,7 +110,7 @@ def reference_network(model, size=None, drop_merged=False):
         the relevance there by x / (x + sign(x) 1e-6).
     Additions are modules `sums.0`, `sums.1`, ... in the order of execution.
     """
-    network = model.canonised().eval().requires_grad_(False)
+    network = model.canonised().eval().requires_grad_(False).to(dtype)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
             module.running_var += module.eps
@@ -171,8 +171,9 @@ class Reference:
     positions: dict[str, torch.Tensor]
 
 
-def initial_relevance(outputs, targets):
-    """Relevance (T, N) at the flattened outputs (a tuple of tensors (B, ...)) of targets."""
+def initial_relevance(targets):
+    """Relevance (T, N) of targets at the flattened outputs."""
+    outputs = targets[0].prediction.outputs
     sizes = [output[0].numel() for output in outputs]
     offsets = np.concatenate([[0], np.cumsum(sizes)])
     relevance = outputs[0].new_zeros(len(targets), int(offsets[-1]))
@@ -193,7 +194,7 @@ def reference_explain(network, composite, images, targets, layers):
         [{} for _ in targets],
         reference_composite(composite),
         record_layer=list(layers),
-        init_rel=initial_relevance(targets.prediction.outputs, targets),
+        init_rel=initial_relevance(targets),
     )
     flat = {name: found.relevances[name].flatten(2) for name in layers}
     return Reference(
@@ -216,7 +217,7 @@ def reference_conditional(network, composite, images, target, layer, concepts, n
     else:
         pairs = zip(concepts, neurons, strict=True)
         conditions, mask = [{layer: {int(c): [int(n)]}} for c, n in pairs], concept.mask_rf
-    relevance = initial_relevance(target.prediction.outputs, [target])
+    relevance = initial_relevance([target])
     return CondAttribution(network)(
         image,
         conditions,
@@ -236,7 +237,7 @@ class _MultiTargetAttribution(CondAttribution):
 
     def relevance_init(self, prediction, target_list, init_rel):
         rows, self.queue = self.queue, []
-        return initial_relevance(self.targets.prediction.outputs, [self.targets[n] for n in rows])
+        return initial_relevance([self.targets[n] for n in rows])
 
 
 class _MultiTargetVisualization(FeatureVisualization):
@@ -254,25 +255,30 @@ class _MultiTargetVisualization(FeatureVisualization):
 
 
 class _Samples:
-    """Images with the numbers of their targets."""
+    """Images that carry targets, with their numbers.
+
+    zennit-crp stops with an error where the last batch has no target.
+    """
 
     def __init__(self, images, targets):
-        self.images = images
-        self.numbers = [[] for _ in images]
+        self.images, self.numbers = images, {}
         for number, target in enumerate(targets):
-            self.numbers[target.image].append(number)
+            self.numbers.setdefault(target.image, []).append(number)
+        self.places = sorted(self.numbers)
 
     def __len__(self):
-        return len(self.images)
+        return len(self.places)
 
     def __getitem__(self, index):
-        return self.images[index], self.numbers[index]
+        place = self.places[index]
+        return self.images[place], self.numbers[place]
 
 
 def feature_visualization(network, composite, images, targets, directory, batch_size=1):
     """FeatureVisualization over all convolutions, RelMax and ActMax, as L-CRP drives it.
 
     One forward and backward pass per target; the targets of `batch_size` images go together.
+    Samples are counted among the images that carry a target.
     Which relevance a target starts with is known beforehand: unlike in L-CRP, the decoding of
     boxes is not repeated in each pass. Results are written to `directory`.
     """

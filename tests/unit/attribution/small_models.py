@@ -53,7 +53,7 @@ def randomised(network, seed=0):
                 module.running_mean.copy_(0.1 * normal(module.running_mean.shape))
                 variance = 0.5 + torch.rand(module.running_var.shape, generator=generator)
                 module.running_var.copy_(variance)
-    return network
+    return network.requires_grad_(False)
 
 
 def random_model(name, classes=3, seed=0, **options):

@@ -7,7 +7,6 @@ its transpose carries masks from the input to every layer.
 """
 
 import torch
-from torch import nn
 
 from lcrp.attribution import rules as rule_kinds
 from lcrp.attribution.composites import assign
@@ -235,10 +234,13 @@ def check_finite(network, images):
         raise InputError(f"images: NaN or infinite pixels in image {broken[0]} of the batch")
 
 
-def convolution_layers(network):
-    """{name: channels} of every convolution, in the order of the modules."""
-    return {
-        name: module.out_channels
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Conv2d)
-    }
+@torch.no_grad()
+def first_broken(program, images):
+    """Name of the first layer whose output for these images holds a NaN or infinity."""
+    values = []
+    for node, operation in zip(program.graph.nodes, program.operations, strict=True):
+        inputs = [values[source] for source in node.inputs]
+        values.append(images if node.call is None else operation.forward(*inputs))
+        if node.shape is not None and not torch.isfinite(values[-1]).all():
+            return node.name
+    return "its outputs"

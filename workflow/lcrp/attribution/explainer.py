@@ -10,7 +10,7 @@ from lcrp.attribution.engine import (
     Record,
     Walk,
     check_finite,
-    convolution_layers,
+    first_broken,
     strongest,
     transport,
 )
@@ -70,12 +70,14 @@ class Explainer:
         network = model.canonised().eval().requires_grad_(False)
         check_finite(network, torch.zeros(1))
         self.network = network.to(self.device, self.dtype)
-        self._programs = {}
+        self._programs, self._halved = {}, False
 
     @property
     def layers(self):
-        """{name: channels} of every convolution, in the order of the modules."""
-        return convolution_layers(self.network)
+        """{name: channels} of every convolution that is run, in the order of the modules."""
+        program = next(iter(self._programs.values()), None)
+        program = program or self.program(self.model.input_size)
+        return {name: program.graph.nodes[i].shape[1] for name, i in program.layers.items()}
 
     def select(self, layers):
         """Names of layers, from "all", "default", names or patterns."""
@@ -101,13 +103,13 @@ class Explainer:
         images = images.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
         program = self.program(images.shape[2:])
         record = Record(program, images, activations=activations)
-        for position, output in enumerate(record.outputs):
+        for output in record.outputs:
             if not torch.isfinite(output.sum(dtype=torch.float32)):
-                raise InputError(self._first_broken(record, images, position))
+                raise InputError(
+                    f"network: NaN or infinite values from {first_broken(program, images)} on; "
+                    f"check the weights, and that images are normalised as the model wants"
+                )
         return Prediction(self.model, record, images.shape[2:])
-
-    def _first_broken(self, record, images, position):
-        return f"network: output {position} is NaN or infinite; check the weights"
 
     def explain(self, targets, layers="all", heatmaps=False, activations=False, masks=None):
         """Concept relevance of every target in every chosen layer, in one walk.
@@ -121,6 +123,12 @@ class Explainer:
         if not len(targets):
             return self._empty(result, names, heatmaps)
         record = targets.prediction.record
+        unknown = [name for name in names if name not in record.activation]
+        if activations and unknown:
+            raise InputError(
+                f"activations: those of {unknown[0]} were not recorded; "
+                f"name its layers in predict(images, activations=...)"
+            )
         parts = self._in_batches(
             len(targets),
             lambda start, stop: self._explained(
@@ -287,7 +295,9 @@ class Explainer:
                 if not _out_of_memory(error) or stop - start == 1:
                     raise
                 self.rows = max(1, (stop - start) // 2)
-                log.warning("memory exhausted: going on with %d targets at a time", self.rows)
+                if not self._halved:
+                    log.warning("memory exhausted: going on with fewer targets at a time")
+                self._halved = True
                 if self.device.type == "cuda":
                     torch.cuda.empty_cache()
         return parts

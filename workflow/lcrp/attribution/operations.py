@@ -578,7 +578,8 @@ def _activation(node, rule):
         return Guided(node)
     if isinstance(rule, rules.DeconvNet):
         return Deconv(node)
-    if isinstance(rule, rules.Gradient) or node.call in FUNCTIONAL_RELU:
+    relu = isinstance(node.module, nn.ReLU) or node.call in FUNCTIONAL_RELU
+    if isinstance(rule, rules.Gradient) or relu:
         return Elementwise(node)
     raise _unknown(node)
 
