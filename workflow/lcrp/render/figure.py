@@ -272,18 +272,23 @@ def _show(axes, picture, window, smooth=True):
 def _draw_objects(axes, explanation, picture, window, labels):
     _show(axes, picture, window)
     others = [m for m in explanation.predictions if not m.explained]
-    truth = sorted(explanation.truth or [], key=lambda m: m.explained)
+    truth = explanation.truth or []
     for marked in others:
         _outline(axes, marked, "white", 2.2, "-", alpha=0.5)
         _outline(axes, marked, OTHER, 1.0, "-")
     for marked in truth:
-        strong = marked.explained
-        _outline(axes, marked, "white", 4.0 if strong else 1.6, "-", alpha=0.6 if strong else 0.35)
-        _outline(axes, marked, TRUTH, 2.4 if strong else 1.0, (0, (4, 2)))
+        if not marked.explained:
+            _outline(axes, marked, "white", 1.6, "-", alpha=0.35)
+            _outline(axes, marked, TRUTH, 1.0, (0, (4, 2)))
     for marked in explanation.predictions:
         if marked.explained:
-            _outline(axes, marked, "white", 4.4, "-", alpha=0.6)
-            _outline(axes, marked, PREDICTION, 2.4, "-")
+            _outline(axes, marked, "white", 4.8, "-", alpha=0.6)
+            _outline(axes, marked, PREDICTION, 3.0, "-")
+    # Dashed and on top, so that neither hides the other where they agree.
+    for marked in truth:
+        if marked.explained:
+            _outline(axes, marked, "white", 3.0, (0, (3.4 * 1.9 / 3, 3.4 * 1.9 / 3)), alpha=0.8)
+            _outline(axes, marked, TRUTH, 1.9, (0, (3.4, 3.4)))
     if labels:
         for marked in explanation.predictions:
             if marked.explained:
@@ -368,14 +373,14 @@ def _label(axes, marked, window):
 
 
 def _legend(page, explanation, y):
-    entries = [("explained prediction", PREDICTION, "-", 2.4)]
+    entries = [("explained prediction", PREDICTION, "-", 3.0)]
     if explanation.truth is None:
         missing = "no annotation"
     elif not any(marked.explained for marked in explanation.truth):
         missing = f"no {explanation.class_name} annotated"
     else:
         missing = ""
-        entries.append(("ground truth", TRUTH, (0, (4, 2)), 2.4))
+        entries.append(("ground truth", TRUTH, (0, (3.4, 3.4)), 1.9))
     if any(not marked.explained for marked in explanation.predictions):
         entries.append(("others", OTHER, "-", 1.0))
     axes = page.axes(MARGIN, y, LEFT, SMALL * LINE)
@@ -444,7 +449,10 @@ def _right_block(page, explanation, top, left):
     bottom = top
     for number, layer in enumerate(layers):
         x = start + number * (width + GAP)
-        y = top + _heading(page, x, top, f"Concepts of {layer}", width)
+        heading = f"Concepts of {layer}"
+        if _text_width(heading, LARGE, True) > width:
+            heading = layer
+        y = top + _heading(page, x, top, heading, width)
         parts = [part for part in explanation.concepts if part.layer == layer]
         largest = max(max(abs(part.relevance) for part in parts), 1e-12)
         height = min((left - y) / len(parts) - 0.22, 3.2)  # fills the height of the left column
@@ -470,8 +478,9 @@ def _concept(page, explanation, part: ConceptPart, x, y, width, height, largest)
     w, h = _within(width_px, height_px, width * 0.45, 1.9)
     _heat(page.axes(x, y, w, h), explanation, colours, window)
     bottom = _words(page, part, x + w + 0.12, y, width - w - 0.12, largest)
-    y = max(y + h, bottom) + 0.1
-    return y + _references(page, part.references, x, y, width, 1.9)
+    below = max(y + h, bottom) + 0.1
+    room = max(1.9, y + height - below)
+    return below + _references(page, part.references, x, below, width, room)
 
 
 def _words(page, part, x, y, width, largest):
