@@ -19,8 +19,8 @@ FLAGS = (
 
 def unavailable(reason):
     """Skips, or fails where everything optional has to be there."""
-    if os.environ.get("LCRP_REQUIRE_OPTIONAL"):
-        pytest.fail(f"{reason}, although LCRP_REQUIRE_OPTIONAL is set")
+    if os.environ.get("LCRP_REQUIRE_ALL_TESTS"):
+        pytest.fail(f"{reason}, although LCRP_REQUIRE_ALL_TESTS is set")
     pytest.skip(reason)
 
 
