@@ -16,8 +16,6 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 from matplotlib.patches import Rectangle
 
-EXAMPLES_PER_CLASS = 1
-
 
 def draw_example(row, before, after, path):
     """One object before and after its context was swapped, with what the model says of it."""
@@ -40,11 +38,11 @@ def draw_example(row, before, after, path):
 
 
 def draw_examples(rows, test, swapped, folder):
-    """A picture `<class>_<number>.png` for each of the chosen objects."""
+    """A picture `<class>_<outcome>.png` for each of the chosen objects, one per class."""
     folder.mkdir()
-    for number, row in enumerate(rows.to_dict("records")):
+    for row in rows.to_dict("records"):
         before, after = test[row["original"]].image(), swapped[row["image"]].image()
-        draw_example(row, before, after, folder / f"{row['class']}_{number}.png")
+        draw_example(row, before, after, folder / f"{row['class']}_{row['outcome']}.png")
 
 
 if __name__ == "__main__":
@@ -64,7 +62,7 @@ if __name__ == "__main__":
             progress=True,
         )
         with whole(snakemake.output.examples) as part:
-            draw_examples(choose_examples(objects, EXAMPLES_PER_CLASS), test, swapped, part)
+            draw_examples(choose_examples(objects), test, swapped, part)
         with whole(snakemake.output.objects) as part:
             objects.to_csv(part, index=False, float_format="%.6g")
         with whole(snakemake.output.swaps) as part:
