@@ -1,5 +1,8 @@
 """Small models of any network, with deterministic weights, and targets set by hand."""
 
+import zlib
+
+import numpy as np
 import torch
 from torch import nn
 
@@ -32,27 +35,23 @@ class Outputs(nn.Module):
         return found if isinstance(found, tuple) else (found,)
 
 
+def values(name, shape, seed=0):
+    """Normal random numbers that depend on a name, a shape and a seed alone."""
+    generator = np.random.default_rng([zlib.crc32(name.encode()), seed])
+    return torch.from_numpy(generator.standard_normal(shape, dtype=np.float32))
+
+
+@torch.no_grad()
 def randomised(network, seed=0):
     """The network with random weights of a sensible scale, batch norms included."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(shape):
-        return torch.randn(shape, generator=generator)
-
-    with torch.no_grad():
-        for module in network.modules():
-            for parameter in module.parameters(recurse=False):
-                if parameter.ndim > 1:
-                    fan_in = parameter[0].numel()
-                    parameter.copy_(normal(parameter.shape) * (2 / fan_in) ** 0.5)
-                else:
-                    parameter.copy_(0.1 * normal(parameter.shape))
-            if isinstance(module, nn.BatchNorm2d):
-                if module.weight is not None:
-                    module.weight.copy_(0.5 + torch.rand(module.weight.shape, generator=generator))
-                module.running_mean.copy_(0.1 * normal(module.running_mean.shape))
-                variance = 0.5 + torch.rand(module.running_var.shape, generator=generator)
-                module.running_var.copy_(variance)
+    for name, value in network.state_dict().items():
+        random = values(name, tuple(value.shape), seed)
+        if value.ndim > 1 and name.endswith("weight"):
+            value.copy_(random * (2 / value[0].numel()) ** 0.5)
+        elif name.endswith(("running_var", "weight")):
+            value.copy_(0.5 + random.abs())
+        elif name.endswith(("bias", "running_mean")):
+            value.copy_(0.1 * random)
     return network.requires_grad_(False)
 
 
@@ -73,6 +72,50 @@ def small_yolov6(size=(64, 64)):
 
 def small_unet(size=(32, 32)):
     return random_model("unet", encoder="narrow", encoder_channels=[8, 12, 16], input_size=size)
+
+
+class Block(nn.Module):
+    def __init__(self, channels, activation):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.act1 = activation()
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, groups=2)
+        self.act2 = activation()
+
+    def forward(self, x):
+        return self.act2(self.conv2(self.act1(self.bn1(self.conv1(x)))) + x)
+
+
+class ResidualNetwork(nn.Module):
+    """Strided and transposed convolutions, residual sums, pools, a linear head."""
+
+    def __init__(self, activation):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, stride=2, padding=1)
+        self.act = activation()
+        self.block1 = Block(8, activation)
+        self.pool = nn.MaxPool2d(2)
+        self.block2 = Block(8, activation)
+        self.up = nn.ConvTranspose2d(8, 4, 2, stride=2)
+        self.act_up = activation()
+        self.lateral = nn.Conv2d(8, 4, 1)
+        self.head = nn.Conv2d(8, 3, 3, padding=1)
+        self.smooth = nn.AvgPool2d(2)
+        self.average = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.classify = nn.Linear(8, 5)
+
+    def forward(self, x):
+        early = self.block1(self.act(self.stem(x)))
+        late = self.block2(self.pool(early))
+        raised = self.act_up(self.up(late))
+        maps = torch.cat([raised, self.lateral(early)], dim=1)
+        return self.smooth(self.head(maps)), self.classify(self.flatten(self.average(late)))
+
+
+def residual(activation):
+    return SmallModel(randomised(ResidualNetwork(activation)), size=(16, 16))
 
 
 def explained(network, images, composite="EpsilonPlusFlat", **options):

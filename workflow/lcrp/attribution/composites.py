@@ -122,7 +122,7 @@ def _mapped(hook: BasicHook, output):
 
 
 def _parameter(hook):
-    return hook.param_modifiers[0](torch.ones(()), "weight")
+    return hook.param_modifiers[0](torch.ones((), dtype=torch.float64), "weight")
 
 
 def _alpha_beta(hook):
