@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torchvision.ops import complete_box_iou_loss
 
 LARGEST_RATIO = 4.0
-BOX, OBJECTNESS, CLASS = 0.1, 1.0, 2.0
+BOX, OBJECTNESS, CLASS = 0.3, 1.0, 2.0
 # Coarse maps have few cells: the mean over theirs would outweigh what a fine map learns.
 LEVELS = (4.0, 1.0, 0.4)
 

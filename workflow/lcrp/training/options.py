@@ -6,8 +6,8 @@ from lcrp.errors import InputError
 
 # What makes the models of the embedded dataset good enough in about two minutes.
 DEFAULTS = {
-    "segmentation": {"steps": 1800, "batch_size": 4, "learning_rate": 1e-3},
-    "detection": {"steps": 1800, "batch_size": 16, "learning_rate": 2e-3},
+    "segmentation": {"steps": 1600, "batch_size": 4, "learning_rate": 1e-3},
+    "detection": {"steps": 1500, "batch_size": 16, "learning_rate": 2e-3},
 }
 
 
