@@ -83,23 +83,24 @@ class _Analysis:
 
     def add(self, ids):
         """Analyse some images."""
-        loaded, inputs, annotations = [], [], []
+        rows, places, inputs, annotations = [], [], [], []
         for sample in (self.dataset[name] for name in ids):
             row = {"index": sample.number, "id": sample.id, "file": sample.file}
+            rows.append(row)
             try:
                 image = sample.image()
             except InputError:
                 row |= {"height": 0, "width": 0, "status": "unreadable"}
-                self._add_images([row], None)
                 continue
             tensor, geometry = self.model.preprocess(image)
             row |= {"height": image.shape[0], "width": image.shape[1], "status": "no-target"}
-            loaded.append(row)
+            places.append(len(rows) - 1)
             inputs.append(tensor)
             annotations.append(
                 Annotation(sample, geometry, self.model.task, self.classes, self.settings.mode)
             )
-        if not loaded:
+        if not inputs:
+            self._add_images(rows, places, None)
             return
         prediction = self.explainer.predict(torch.stack(inputs), activations=self.layers)
         targets = prediction.targets(
@@ -109,10 +110,10 @@ class _Analysis:
         )
         first = len(self.images)
         for target in targets:
-            loaded[target.image]["status"] = "ok"
-        self._add_images(loaded, prediction.record)
+            rows[places[target.image]]["status"] = "ok"
+        self._add_images(rows, places, prediction.record)
         if len(targets):
-            self._add_targets(targets, annotations, first)
+            self._add_targets(targets, annotations, [first + place for place in places])
 
     def _wanted(self, prediction, annotations):
         chosen = self.settings.classes
@@ -127,26 +128,26 @@ class _Analysis:
             wanted.append([c for c in use if limit is None or c in limit])
         return wanted
 
-    def _add_images(self, rows, record):
+    def _add_images(self, rows, places, record):
+        """Rows of a batch; a record of those at `places`, the others being unreadable."""
         self.images += rows
         for layer in self.layers:
-            arrays = self.arrays[layer]
-            if record is None:
-                channels = self.explainer.layers[layer]
-                arrays["activation"].append(np.full((len(rows), channels), np.nan, np.float32))
-                arrays["activation_position"].append(np.full((len(rows), channels), -1, np.int32))
-            else:
-                arrays["activation"].append(record.activation[layer].float().cpu().numpy())
-                positions = record.activation_position[layer].cpu().numpy()
-                arrays["activation_position"].append(positions.astype(np.int32))
+            arrays, shape = self.arrays[layer], (len(rows), self.explainer.layers[layer])
+            activation = np.full(shape, np.nan, np.float32)
+            position = np.full(shape, -1, np.int32)
+            if places:
+                activation[places] = record.activation[layer].float().cpu().numpy()
+                position[places] = record.activation_position[layer].cpu().numpy()
+            arrays["activation"].append(activation)
+            arrays["activation_position"].append(position)
 
-    def _add_targets(self, targets, annotations, first):
+    def _add_targets(self, targets, annotations, image_rows):
         found = [annotations[t.image].match(t, targets.mask(i)) for i, t in enumerate(targets)]
         masks = torch.stack([torch.from_numpy(match.mask) for match in found]).float()
         result = self.explainer.explain(targets, layers=self.layers, masks=masks)
         frame = targets.frame().rename(columns={"class_index": "class"})
         frame = frame.drop(columns="class_name").assign(
-            image=frame["image"] + first,
+            image=np.array(image_rows)[frame["image"]],
             pixels=frame["pixels"].where(frame["pixels"] > 0).astype(float),
             iou=[match.iou for match in found],
             thing=[match.thing for match in found],
