@@ -57,7 +57,7 @@ def test_loss_falls(folder, tmp_path, architecture):
     train(folder, architecture, tmp_path, steps=30, learning_rate=0.01)
     log = pd.read_csv(tmp_path / "model.csv")
     assert log["step"].tolist() == list(range(30))
-    assert log["loss"].iloc[-5:].mean() < 0.7 * log["loss"].iloc[:3].mean()
+    assert log["loss"].iloc[-5:].mean() < 0.8 * log["loss"].iloc[:3].mean()
 
 
 @pytest.mark.parametrize("architecture", MODELS)

@@ -69,9 +69,14 @@ def _write_scene(options, split, directory, index):
                     "group": thing.group,
                 }
             )
-        cv2.imwrite(str(directory / "images" / file), image[..., ::-1])
-        cv2.imwrite(str(directory / "masks" / file), labels)
+        _write_png(directory / "images" / file, image[..., ::-1])
+        _write_png(directory / "masks" / file, labels)
     return images, annotations
+
+
+def _write_png(path, pixels):
+    # cv2.imwrite does not say when the disk is full.
+    path.write_bytes(cv2.imencode(".png", pixels)[1])
 
 
 def write_split(options, split, directory, workers=1, progress=None):
@@ -101,11 +106,28 @@ def write_split(options, split, directory, workers=1, progress=None):
     directory = Path(directory)
     part = directory.with_name(f".{directory.name}.part")
     shutil.rmtree(part, ignore_errors=True)
-    for name in ("images", "masks"):
-        (part / name).mkdir(parents=True)
+    try:
+        for name in ("images", "masks"):
+            (part / name).mkdir(parents=True)
+        entries = _write_pictures(options, split, part, workers, progress)
+        names = class_names(options.merge_twins)
+        coco = {
+            "images": [image for images, _ in entries for image in images],
+            "annotations": [annotation for _, found in entries for annotation in found],
+            "categories": [{"id": i, "name": name} for i, name in enumerate(names, start=1)],
+        }
+        (part / "annotations.json").write_text(json.dumps(coco))
+        shutil.rmtree(directory, ignore_errors=True)
+        part.rename(directory)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    return directory / "annotations.json"
 
+
+def _write_pictures(options, split, directory, workers, progress):
     count = options.train if split == "train" else options.test
-    write = partial(_write_scene, options, split, part)
+    write = partial(_write_scene, options, split, directory)
     bar = partial(
         tqdm,
         total=count,
@@ -114,20 +136,8 @@ def write_split(options, split, directory, workers=1, progress=None):
     )
     if workers > 1:
         with ProcessPoolExecutor(workers) as pool:
-            entries = list(bar(pool.map(write, range(count), chunksize=16)))
-    else:
-        entries = [write(index) for index in bar(range(count))]
-
-    names = class_names(options.merge_twins)
-    coco = {
-        "images": [image for images, _ in entries for image in images],
-        "annotations": [annotation for _, found in entries for annotation in found],
-        "categories": [{"id": i, "name": name} for i, name in enumerate(names, start=1)],
-    }
-    (part / "annotations.json").write_text(json.dumps(coco))
-    shutil.rmtree(directory, ignore_errors=True)
-    part.rename(directory)
-    return directory / "annotations.json"
+            return list(bar(pool.map(write, range(count), chunksize=16)))
+    return [write(index) for index in bar(range(count))]
 
 
 def write_truth(options, path):

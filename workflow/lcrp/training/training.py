@@ -33,6 +33,18 @@ def _reproducible(seed, threads):
             torch.set_num_threads(before)
 
 
+@contextmanager
+def _whole(path):
+    """A temporary path that takes its name when all is written, and goes if something fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        yield part
+        part.rename(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def fit(model, examples, options, progress=None):
     """Optimises a model's network by AdamW on a learning rate that rises and falls.
 
@@ -92,7 +104,6 @@ def save_model(model, path, facts):
     The metadata entry `lcrp` is JSON: architecture, options, classes and `facts`.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     described = {
         "architecture": model.architecture,
         "options": model.options,
@@ -103,9 +114,8 @@ def save_model(model, path, facts):
         name: (value.float() if value.is_floating_point() else value).contiguous()
         for name, value in model.network.state_dict().items()
     }
-    part = path.with_name(f".{path.name}.part")
-    save_file(state, part, metadata={"lcrp": json.dumps(described)})
-    part.rename(path)
+    with _whole(path) as part:
+        save_file(state, part, metadata={"lcrp": json.dumps(described)})
     return path
 
 
@@ -141,8 +151,7 @@ def train_model(
     with _reproducible(settings.seed, threads):
         model = build_model(architecture, dataset.classes, **(options or {}))
         log = fit(model, load_examples(model, dataset, progress), settings, progress)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    log.to_csv(path.with_suffix(".csv"), index=False, float_format="%.6g")
+    with _whole(Path(path).with_suffix(".csv")) as part:
+        log.to_csv(part, index=False, float_format="%.6g")
     save_model(model, path, {"training": vars(settings)})
     return model
