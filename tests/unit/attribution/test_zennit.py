@@ -36,17 +36,11 @@ MODELS = {
     "yolov6": small_yolov6,
 }
 NAMES = composite_names()
-# Under zennit's own composites a batch norm that cannot be merged has no rule.
-UNMERGEABLE = {"yolov6": {name for name in NAMES if name.islower() and "epsilon" in name}}
-UNMERGEABLE["yolov6"].add("excitation_backprop")
-# YOLOv5's SiLU and the classification branch of the SiLU network have no rule there.
-PAIRS = [
-    (model, name)
-    for model in MODELS
-    for name in NAMES
-    if name not in UNMERGEABLE.get(model, ())
-    and not (name == "excitation_backprop" and model != "relu")
-]
+LIBRARY = [name for name in NAMES if name[0].isupper()]
+# zennit's own composites have no rule for batch norms that cannot be merged, as in YOLOv6.
+PAIRS = [("relu", name) for name in NAMES]
+PAIRS += [(model, name) for model in MODELS if model != "relu" for name in LIBRARY]
+PAIRS += [("silu", "epsilon_alpha2_beta1_flat"), ("yolov5", "epsilon_plus_flat")]
 
 
 def places(prediction):
