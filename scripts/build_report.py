@@ -39,8 +39,9 @@ if __name__ == "__main__":
             tables={name: given[name] for name in ("concepts", "classes", "instances")},
             gallery=Path(given.gallery).parent,
             atlas=given.atlas,
-            swaps=given.get("swaps"),
-            swap_examples=given.get("swap_examples"),
+            # Empty where the images were not drawn.
+            swaps=given.swaps or None,
+            swap_examples=given.swap_examples or None,
             benchmarks=run_times(snakemake.wildcards.experiment),
             progress=lambda parts: tqdm(parts, desc="Describing layers", unit="layer"),
         )

@@ -4,10 +4,14 @@ The images are drawn scenes, in a folder as a user would have them.
 """
 
 import json
+import os
 import shutil
+import time
 
 import pandas as pd
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from lcrp.store import open_store
 
@@ -20,14 +24,28 @@ def mine(finished, tmp_path):
     scenes = finished / "resources/scenes/detection/test"
     shutil.copytree(scenes / "images", project / "photos")
     shutil.copyfile(scenes / "annotations.json", project / "photos.json")
-    shutil.copyfile(
-        finished / "resources/training/detection/model.safetensors", project / "model.safetensors"
-    )
+    save_weights(finished, "detection", project / "model.pt")
     experiment = finished.experiment("detection")
-    experiment["model"] = {"architecture": "yolov5", "checkpoint": "model.safetensors"}
+    experiment["model"] = {
+        "architecture": "yolov5",
+        "checkpoint": "model.pt",
+        "options": experiment["model"]["options"],
+        "classes": [entry["name"] for entry in annotations(project)["categories"]],
+    }
     experiment["dataset"] = {"format": "coco", "images": "photos", "annotations": "photos.json"}
     project.write("config/experiments/mine.yaml", experiment)
     return project
+
+
+def save_weights(finished, task, path):
+    """Save the weights of a trained model as people do, without anything about it."""
+    weights = load_file(finished / f"resources/training/{task}/model.safetensors")
+    torch.save({"state_dict": weights}, path)
+
+
+def annotations(project):
+    """The user's annotations."""
+    return json.loads((project / "photos.json").read_text())
 
 
 def annotate(project, change):
@@ -80,10 +98,9 @@ def test_an_annotation_of_an_unknown_class(mine):
 
 
 def test_a_checkpoint_of_another_architecture(mine, finished):
-    other = finished / "resources/training/segmentation/model.safetensors"
-    shutil.copyfile(other, mine / "model.safetensors")
+    save_weights(finished, "segmentation", mine / "model.pt")
     line = complaint(mine, "convert_checkpoint", MODEL)
-    assert line.startswith("model.safetensors: does not fit yolov5")
+    assert line.startswith("model.pt: does not fit yolov5")
     assert "look like unet" in line
 
 
@@ -94,8 +111,8 @@ def test_a_checkpoint_with_another_number_of_classes(mine):
 
 
 def test_a_file_that_is_no_checkpoint(mine):
-    (mine / "model.safetensors").write_text("not weights")
-    assert complaint(mine, "convert_checkpoint", MODEL).startswith("model.safetensors: ")
+    (mine / "model.pt").write_text("not weights")
+    assert complaint(mine, "convert_checkpoint", MODEL).startswith("model.pt: ")
 
 
 def test_odd_images_are_rows_with_a_status_and_the_rest_is_explained(mine):
@@ -131,11 +148,6 @@ def test_odd_images_are_rows_with_a_status_and_the_rest_is_explained(mine):
     assert "class boot" in line and "boat" in line
 
 
-def annotations(project):
-    """The user's annotations."""
-    return json.loads((project / "photos.json").read_text())
-
-
 def test_images_without_annotations_are_explained_by_what_is_predicted(mine):
     mine.change("mine", {"dataset": {"format": "folder", "images": "photos"}})
     mine.change("mine", {"explanations.images": 1})
@@ -146,14 +158,11 @@ def test_images_without_annotations_are_explained_by_what_is_predicted(mine):
 
 
 def test_touched_images_annotations_and_checkpoint_change_nothing(mine):
-    import os
-    import time
-
     mine.run(QUALITY, "results/mine/concepts.zarr.zip")
     later = time.time() + 5
     for path in (mine / "photos", *(mine / "photos").iterdir(), mine / "photos.json"):
         os.utime(path, (later, later))
-    os.utime(mine / "model.safetensors", (later, later))
+    os.utime(mine / "model.pt", (later, later))
     assert not mine.plan(QUALITY, "results/mine/concepts.zarr.zip")
 
     # One that is really another one concerns its shard alone.
