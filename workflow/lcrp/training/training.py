@@ -120,7 +120,7 @@ def save_model(model, path, facts):
 
 
 def train_model(
-    architecture, dataset, path, *, options=None, training=None, threads=2, progress=None
+    architecture, dataset, path, *, options=None, training=None, threads=1, progress=None
 ):
     """Trains a model on a dataset and saves it, with the losses beside it.
 
@@ -132,7 +132,8 @@ def train_model(
         path: the .safetensors to write; the losses go to the same name with .csv.
         options: of the architecture, for `build_model`.
         training: dict for `TrainingOptions.from_config`.
-        threads: of torch.
+        threads: of torch. The operations are so short that more threads mostly wait for each
+            other, on a busy machine many times longer: rather train two models side by side.
         progress: show bars; None shows them on terminals only.
 
     Returns:
