@@ -15,7 +15,8 @@ rule train_model:
         "benchmarks/results/train_model/{experiment}.tsv"
     conda:
         "../workflow/envs/lcrp.yaml"
-    threads: 2
+    # Sums depend on the number of threads: the weights shall not depend on the machine.
+    threads: 1
     resources:
         mem_mb=2000,
         runtime=30,

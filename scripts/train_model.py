@@ -13,7 +13,6 @@ if __name__ == "__main__":
             snakemake.output.weights,
             options=given["options"],
             training=given["training"],
-            # Sums depend on the number of threads: the weights shall not depend on the machine.
-            threads=2,
+            threads=snakemake.threads,
             progress=True,
         )
