@@ -154,15 +154,13 @@ def test_odd_images_are_rows_with_a_status_and_the_rest_is_explained(mine):
     assert "class boot" in line and "boat" in line
 
 
-def test_images_without_annotations_are_analysed_by_what_is_predicted(mine, finished):
+def test_images_without_annotations_are_explained_by_what_is_predicted(mine, finished):
     save_weights(finished, "detection", mine / "model.pt", logits=3.0)
     mine.change("mine", {"dataset": {"format": "folder", "images": "photos"}})
     mine.change("mine", {"explanations.images": 1})
     mine.run()
     with open_store(mine / "results/mine/concepts.zarr.zip") as store:
-        # A model this small may find nothing: then the images say so.
-        assert (store.images["status"] == "ok").sum() == store.targets["image"].nunique()
-        assert "thing" not in store.targets or not store.targets["thing"].any()
+        assert len(store.targets) and not store.targets["thing"].any()
     assert json.loads((mine / QUALITY).read_text())["unannotated"] == 8
 
 
