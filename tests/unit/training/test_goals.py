@@ -1,6 +1,6 @@
 """The shipped demo models are worth explaining, and their bias is real, whatever the seed.
 
-Settings were chosen on the training seeds 100 and 101; these are others.
+Settings were chosen on the training seeds 0, 100 and 101; these are others.
 """
 
 import pytest
@@ -31,7 +31,7 @@ def scenes(tmp_path_factory):
 @pytest.mark.proof
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("experiment", GOALS)
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_quality_and_bias(root, scenes, tmp_path, experiment, seed):
     settings = yaml.safe_load((root / "config" / "experiments" / f"{experiment}.yaml").read_text())
     folder, options = scenes(settings["dataset"].get("scenes", {}))
