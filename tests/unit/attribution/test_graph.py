@@ -184,12 +184,12 @@ class OddBlock(nn.Module):
 @pytest.mark.parametrize(
     ("odd", "named"),
     [
-        (nn.GroupNorm(1, 3), ("odd", "GroupNorm")),
+        (nn.LocalResponseNorm(2), ("odd", "LocalResponseNorm")),
         (nn.PixelShuffle(1), ("odd", "PixelShuffle")),
         (Squared(), ("pow",)),
         (nn.Softmax(dim=1), ("odd", "Softmax")),
     ],
-    ids=["group-norm", "pixel-shuffle", "function", "softmax"],
+    ids=["response-norm", "pixel-shuffle", "function", "softmax"],
 )
 def test_unknown_operation_is_named_with_the_remedy(odd, named):
     with pytest.raises(InputError, match="register_operation") as caught:

@@ -17,6 +17,11 @@ from zennit.types import Activation, AvgPool, BatchNorm, Convolution, Linear
 from lcrp.attribution import rules
 from lcrp.errors import InputError, nearest
 
+# Where a composite does not name them, they are treated as it treats batch norms.
+LIKE_BATCH_NORM = (
+    nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d,
+)  # fmt: skip
+
 
 class _Marker(Hook):
     """A hook that carries a rule which zennit does not have."""
@@ -82,6 +87,8 @@ def assign(composite, named_modules):
     context, assigned, names_linear = {}, {}, False
     for name, module in named_modules:
         hook = composite.module_map(context, name, module)
+        if hook is None and isinstance(module, LIKE_BATCH_NORM):
+            hook = composite.module_map(context, name, nn.BatchNorm2d(1))
         assigned[name] = None if hook is None else to_rule(hook, name)
         names_linear |= hook is not None and isinstance(module, Linear)
     if not names_linear:

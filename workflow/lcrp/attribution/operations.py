@@ -14,6 +14,7 @@ from zennit.layer import Sum as ZennitSum
 from zennit.types import Activation
 
 from lcrp.attribution import rules
+from lcrp.attribution.composites import LIKE_BATCH_NORM
 from lcrp.attribution.graph import Constant, Input
 from lcrp.attribution.linear import MAPS, linear_map, shares, stabilised
 from lcrp.errors import InputError
@@ -118,6 +119,54 @@ class LinearGradient(Operation):
 
     def adjoint(self, shares, state, rows):
         return self.linear.map(shares[0], self.weight)
+
+
+class Normalisation(Operation):
+    """Group, layer or instance norm under the epsilon rule, the statistics of its image fixed.
+
+    It then is what a batch norm is, y = a x + b for every number alone: x gets the share
+    a x / y of the relevance, and b and the stabiliser keep the rest.
+    """
+
+    reads_inputs = True
+    reads_output = True
+
+    def __init__(self, node, epsilon=None):
+        super().__init__(node)
+        self.norm, self.epsilon = norm_of(node), epsilon
+
+    def forward(self, x, *parameters):
+        return self.norm(x)
+
+    def prepare(self, inputs, output):
+        x = inputs[0]
+        share = stabilised(output, self.epsilon).reciprocal_()
+        return share.mul_(x).mul_(_slope(self.norm, x))
+
+    def backward(self, relevance, state, rows):
+        return self._to_images(rows.multiply_(relevance, state))
+
+    def adjoint(self, shares, state, rows):
+        return rows.multiplied(shares[0], state)
+
+    def _to_images(self, relevance):
+        return [relevance, *[None] * (len(self.node.inputs) - 1)]
+
+
+class NormalisationGradient(Normalisation):
+    """The same by gradient, which the statistics take part in."""
+
+    reads_output = False
+
+    def prepare(self, inputs, output):
+        return inputs[0]
+
+    def backward(self, relevance, state, rows):
+        _, pull = torch.func.vjp(self.norm, rows.expanded(state))
+        return self._to_images(pull(relevance)[0])
+
+    def adjoint(self, shares, state, rows):
+        return torch.func.jvp(self.norm, (rows.expanded(state),), (shares[0],))[1]
 
 
 class Through(Operation):
@@ -463,6 +512,48 @@ def _fitted(relevance, node, position):
     return relevance.sum(dim=axes, keepdim=True) if axes else relevance
 
 
+def norm_of(node):
+    """The norm that a node computes, as a module; InputError if its parameters are computed."""
+    if node.module is not None:
+        return node.module
+    given = dict(zip(NORM_FUNCTIONS[node.call], node.args[1:], strict=False)) | node.kwargs
+    for name, value in given.items():
+        if isinstance(value, Input):
+            source = node.sources[value.position].call
+            if not isinstance(source, Constant):
+                raise InputError(f"{node.name}: its {name} is computed; it has no rule")
+            given[name] = source.value
+    weight, bias = given.get("weight"), given.get("bias")
+    settings = {"eps": given.get("eps", 1e-5)}
+    if node.call is F.layer_norm:
+        norm = nn.LayerNorm(given["normalized_shape"], elementwise_affine=False, **settings)
+    else:
+        channels = node.sources[0].shape[1]
+        norm = nn.GroupNorm(given["num_groups"], channels, affine=False, **settings)
+    norm.weight = None if weight is None else nn.Parameter(weight, requires_grad=False)
+    norm.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
+    return norm
+
+
+def _slope(norm, x):
+    """The factor by which a norm multiplies x (B, ...) once its statistics are fixed."""
+    if isinstance(norm, nn.LayerNorm):
+        axes = tuple(range(-len(norm.normalized_shape), 0))
+        slope = (x.var(dim=axes, correction=0, keepdim=True) + norm.eps).rsqrt_()
+        return slope if norm.weight is None else slope * norm.weight
+    spread = (-1, *[1] * (x.ndim - 2))
+    if isinstance(norm, nn.GroupNorm):
+        variance = x.reshape(len(x), norm.num_groups, -1).var(dim=2, correction=0)
+        variance = variance.repeat_interleave(x.shape[1] // norm.num_groups, dim=1)
+    elif norm.running_var is not None:
+        variance = norm.running_var[None]
+    else:
+        variance = x.flatten(2).var(dim=2, correction=0)
+    slope = (variance + norm.eps).rsqrt_()
+    slope = slope if norm.weight is None else slope * norm.weight
+    return slope.unflatten(1, spread)
+
+
 ADDITIONS = (operator.add, operator.iadd, torch.add, torch.Tensor.add, torch.Tensor.add_)
 PRODUCTS = (operator.mul, operator.imul, torch.mul, torch.Tensor.mul, torch.Tensor.mul_)
 QUOTIENTS = (operator.truediv, torch.div, torch.Tensor.div)
@@ -483,6 +574,10 @@ FUNCTIONAL_ACTIVATIONS = {
 AVERAGES = (F.avg_pool2d, F.adaptive_avg_pool2d)
 DROPOUTS = (F.dropout, F.dropout2d)
 AVERAGE_MODULES = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+NORM_FUNCTIONS = {  # and their arguments after the input
+    F.group_norm: ("num_groups", "weight", "bias", "eps"),
+    F.layer_norm: ("normalized_shape", "weight", "bias", "eps"),
+}
 DROPOUT_MODULES = (nn.Dropout, nn.Dropout2d, nn.Identity)
 
 
@@ -494,6 +589,8 @@ def _is_activation(node):
 
 def stand_in(node):
     """The module by which a composite decides over a function, or None."""
+    if node.call in NORM_FUNCTIONS:
+        return nn.BatchNorm2d(1)
     if node.call in ADDITIONS:
         return ZennitSum()
     if node.call in AVERAGES:
@@ -532,6 +629,8 @@ def operation_for(node, rule, nonnegative):
         return Fixed(node)
     if isinstance(module, tuple(MAPS)):
         return _linear(node, rule, nonnegative)
+    if isinstance(module, LIKE_BATCH_NORM) or node.call in NORM_FUNCTIONS:
+        return _normalisation(node, rule)
     if isinstance(module, AVERAGE_MODULES) or node.call in AVERAGES:
         return _average(node, rule)
     if _is_activation(node):
@@ -560,6 +659,14 @@ def _linear(node, rule, nonnegative):
         return LinearGradient(node)
     if isinstance(rule, rules.Pass) and isinstance(node.module, nn.BatchNorm2d | nn.BatchNorm1d):
         return Through(node)
+    raise _unknown(node)
+
+
+def _normalisation(node, rule):
+    if isinstance(rule, rules.LinearRule) and rule.name == "epsilon":
+        return Normalisation(node, rule.epsilon)
+    if isinstance(rule, rules.Gradient):
+        return NormalisationGradient(node)
     raise _unknown(node)
 
 
