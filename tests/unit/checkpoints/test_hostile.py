@@ -1,6 +1,7 @@
 """A checkpoint that carries code is refused by name, and nothing of it runs."""
 
 import builtins
+import copyreg
 import functools
 import io
 import os
@@ -14,6 +15,7 @@ import torch
 
 from lcrp import InputError
 from lcrp.checkpoints import read_checkpoint
+from lcrp.checkpoints.reading import WRAPPERS
 
 
 class Call:
@@ -120,15 +122,101 @@ def test_a_fake_class_cannot_be_instantiated(tmp_path, module, name, write):
         read_checkpoint(path)
 
 
-@pytest.mark.parametrize(
-    "rebuilder", ["torch._utils\n_rebuild_tensor_v2", "collections\nCounter", "torch\nHalfStorage"]
-)
-def test_the_rebuilders_cannot_be_altered(tmp_path, rebuilder):
-    # BUILD with (None, {name: value}) sets attributes on whatever object is on the stack.
-    path = tmp_path / "altered.pt"
-    as_legacy(path, f"c{rebuilder}\n(N(dV__call__\nVx\nstb.".encode())
-    with pytest.raises(InputError, match=r"altered\.pt"):
+CLOSING = {  # ways to have `module.name` called with one string
+    "reduce": "c{m}\n{n}\n(V{a}\ntR.",
+    "inst": "(V{a}\ni{m}\n{n}\n.",
+    "obj": "(c{m}\n{n}\nV{a}\no.",
+    "newobj": "c{m}\n{n}\n(V{a}\nt\x81.",
+    "newobj-ex": "c{m}\n{n}\n(V{a}\nt}}\x92.",
+    "stack-global": "V{m}\nV{n}\n\x93(V{a}\ntR.",
+    "from-the-memo": "c{m}\n{n}\np7\n0V{a}\np8\n0g7\n(g8\ntR.",
+    "beside-weights": "}}(Vmodel\n}}Vextra\nc{m}\n{n}\n(V{a}\ntRu.",
+    "in-a-state": "cmodels.yolo\nModel\n)\x81}}V_modules\nc{m}\n{n}\n(V{a}\ntRsb.",
+    "in-a-storage": "(Vstorage\nc{m}\n{n}\n(V{a}\ntRV0\nVcpu\nI1\ntQ.",
+    "as-rebuilt": "ctorch._tensor\n_rebuild_from_type_v2\n(c{m}\n{n}\nN(V{a}\ntNtR.",
+}
+
+
+@pytest.mark.parametrize(("module", "name"), [("os", "system"), ("builtins", "eval")])
+@pytest.mark.parametrize("way", CLOSING)
+def test_every_opcode_that_calls_is_refused(tmp_path, way, module, name, write):
+    trace = tmp_path / "it-ran"
+    command = f"touch {trace}" if name == "system" else f"open({str(trace)!r}, 'w')"
+    path = tmp_path / "opcodes.pt"
+    program = CLOSING[way].format(m=module, n=name, a=command).encode("latin-1")
+    write(path, b"\x80\x04" + program)
+    with pytest.raises(InputError, match=rf"opcodes\.pt: refused, .*{module}\.{name}"):
         read_checkpoint(path)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("opcode", [b"\x82\x01", b"\x83\x01\x00", b"\x84\x01\x00\x00\x00"])
+def test_registered_extensions_are_not_known(tmp_path, monkeypatch, opcode):
+    monkeypatch.setitem(copyreg._inverted_registry, 1, ("os", "system"))
+    path = tmp_path / "extension.pt"
+    trace = tmp_path / "it-ran"
+    as_legacy(path, b"\x80\x04" + opcode + f"(Vtouch {trace}\ntR.".encode())
+    with pytest.raises(InputError, match=r"extension\.pt: refused, .*os\.system"):
+        read_checkpoint(path)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize(
+    "instance",
+    ["ctorch._utils\n_rebuild_tensor_v2\n", "ccollections\nCounter\n", "ctorch\nHalfStorage\n",
+     "ctorch\nfloat16\n", "cmodels.yolo\nModel\n", "ccollections\nCounter\n)R",
+     "ctorch\nSize\n)R", "Vtext\n", "I1\n"],
+)  # fmt: skip
+@pytest.mark.parametrize("state", ["(N}V__call__\nVx\nst", "}V__call__\nVx\ns", "I7\n"])
+def test_nothing_but_stand_ins_takes_a_state(tmp_path, instance, state):
+    # BUILD calls __setstate__, or sets attributes, on whatever object is on the stack.
+    path = tmp_path / "altered.pt"
+    as_legacy(path, b"\x80\x04" + f"{instance}{state}b.".encode())
+    with pytest.raises(InputError, match=r"altered\.pt: refused, .*__setstate__"):
+        read_checkpoint(path)
+
+
+def test_a_tensor_takes_no_state(tmp_path):
+    # Tensor.__setstate__ would let the file choose size and memory of a tensor.
+    tensor = (
+        "ctorch._utils\n_rebuild_tensor_v2\n"
+        "((Vstorage\nctorch\nFloatStorage\nV0\nVcpu\nI4\ntQI0\n(I4\nt(I1\ntI00\nNtR"
+    )
+    path = tmp_path / "stretched.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        program = f"}}Vw\n{tensor}({tensor}I0\n(I1000000000\nt(I1\nttbs."
+        archive.writestr("archive/data.pkl", b"\x80\x02" + program.encode())
+        archive.writestr("archive/data/0", bytes(16))
+    with pytest.raises(InputError, match=r"stretched\.pt: refused, .*Tensor\.__setstate__"):
+        read_checkpoint(path)
+
+
+def test_the_number_of_a_memo_entry_asks_for_no_memory(tmp_path):
+    # In the unpickler written in C this takes 32 GiB.
+    path = tmp_path / "memo.pt"
+    as_legacy(path, b"\x80\x02}r\xff\xff\xff\x7fcos\nsystem\n)R.")
+    with pytest.raises(InputError, match=r"memo\.pt: refused, .*os\.system"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("claim", [2**20, 2**40, 2**62])
+def test_a_text_cannot_be_longer_than_the_file(tmp_path, claim):
+    for opcode in (b"\x8d", b"\x8e", b"\x96"):  # BINUNICODE8, BINBYTES8, BYTEARRAY8
+        path = tmp_path / "long.pt"
+        as_legacy(path, b"\x80\x05" + opcode + claim.to_bytes(8, "little") + b"abc.")
+        with pytest.raises(InputError, match=r"long\.pt: not a readable checkpoint"):
+            read_checkpoint(path)
+
+
+def test_wrappers_that_share_and_contain_themselves_end(tmp_path):
+    # Each of twelve keys leads to the same dict, ten levels deep: followed one by one, 10^10 ways.
+    inner = {"epoch": 1}
+    for _ in range(10):
+        inner = {key: inner for key in WRAPPERS}
+    inner["model"]["state_dict"]["model"] = inner
+    torch.save(inner, tmp_path / "maze.pt")
+    with pytest.raises(InputError, match=r"maze\.pt: no weights found"):
+        read_checkpoint(tmp_path / "maze.pt")
 
 
 def test_an_encoding_is_no_way_to_a_codec(tmp_path):
@@ -170,12 +258,12 @@ def test_a_tensor_larger_than_its_storage_is_refused(tmp_path, size, stride):
         read_checkpoint(path)
 
 
-def test_replaced_attributes_end_the_reading(tmp_path):
-    # OrderedDict() whose `get` is replaced by a stand-in, which refuses to be called.
+def test_containers_keep_their_methods(tmp_path):
+    # OrderedDict() whose `get` is replaced by os.system: what is set on it is dropped.
     path = tmp_path / "shadow.pt"
     program = b"ccollections\nOrderedDict\n)\x81}Vget\ncos\nsystem\nsb."
     as_archive(path, b"\x80\x02" + program)
-    with pytest.raises(InputError, match=r"shadow\.pt: refused, it asks to call os\.system"):
+    with pytest.raises(InputError, match=r"shadow\.pt: no weights found"):
         read_checkpoint(path)
 
 

@@ -1,9 +1,11 @@
 """Every form in which weights are found gives the same state dict."""
 
 import sys
+import zipfile
 from collections import OrderedDict
 from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -11,6 +13,7 @@ from torch import nn
 
 from lcrp import InputError
 from lcrp.checkpoints import read_checkpoint
+from lcrp.models import build_model
 
 
 class Block(nn.Module):
@@ -106,6 +109,70 @@ def test_a_state_dict_and_what_is_wrapped_around_it(tmp_path, wrap, wrappers, pr
     state, info = read_checkpoint(path)
     assert same(state, expected)
     assert (info["wrappers"], info["prefix"]) == (wrappers, prefix)
+
+
+def test_a_network_inside_a_training_module(tmp_path):
+    expected = build_model("unet", 2, encoder="narrow", encoder_channels=[4, 8]).network
+    inside = {f"net.{key}": value for key, value in expected.state_dict().items()}
+    beside = {"mean": torch.zeros(3), "loss.weight": torch.ones(2)}
+    torch.save({"state_dict": {**beside, **inside}, "epoch": 3}, tmp_path / "last.ckpt")
+    state, info = read_checkpoint(tmp_path / "last.ckpt")
+    assert same(state, expected.state_dict())
+    assert info["prefix"] == "net."
+    assert info["dropped"] == {
+        "epoch": "beside the weights",
+        "mean": "beside the network",
+        "loss.weight": "beside the network",
+    }
+
+
+def test_settings_under_the_name_of_weights_are_passed_over(tmp_path):
+    expected = Block().state_dict()
+    content = {
+        "ema": {"decay": 0.99, "updates": torch.tensor(7)},
+        "model": {"name": "block", "depth": 3},
+        "state_dict": expected,
+        "optimizer": {"state": {0: {"exp_avg": torch.ones(3)}}, "param_groups": [{"lr": 0.1}]},
+    }
+    torch.save(content, tmp_path / "w.pt")
+    state, info = read_checkpoint(tmp_path / "w.pt")
+    assert same(state, expected)
+    assert info["wrappers"] == ["state_dict"]
+    assert set(info["dropped"]) == {"ema", "model", "optimizer"}
+
+
+def test_a_model_in_data_parallel(tmp_path, foreign):
+    torch.save({"model": nn.DataParallel(foreign)}, tmp_path / "parallel.pt")
+    state, info = read_checkpoint(tmp_path / "parallel.pt")
+    assert same(state, foreign.state_dict())
+    assert info["prefix"] == "module."
+
+
+def test_numbers_of_numpy_beside_the_weights(tmp_path, foreign):
+    content = {"model": foreign, "best": np.float64(0.3), "history": np.arange(3)}
+    for zipped in (True, False):
+        torch.save(content, tmp_path / "w.pt", _use_new_zipfile_serialization=zipped)
+        assert same(read_checkpoint(tmp_path / "w.pt")[0], foreign.state_dict())
+
+
+def big_endian(path, content):
+    """Writes what torch.save does on a machine that stores the high byte first."""
+    torch.save(content, path.with_suffix(".little"))
+    with zipfile.ZipFile(path.with_suffix(".little")) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            data = b"big" if name.endswith("byteorder") else old.read(name)
+            if "/data/" in name:
+                data = np.frombuffer(data, np.uint16).byteswap().tobytes()
+            new.writestr(name, data)
+
+
+def test_numbers_with_the_high_byte_first(tmp_path, foreign):
+    expected = {"w": torch.randn(12).half()}
+    big_endian(tmp_path / "big.pt", expected)
+    assert same(read_checkpoint(tmp_path / "big.pt")[0], expected)
+    big_endian(tmp_path / "whole.pt", foreign)
+    with pytest.raises(InputError, match=r"whole\.pt: .*stored in big-endian order"):
+        read_checkpoint(tmp_path / "whole.pt")
 
 
 def test_class_names_beside_the_weights(tmp_path):

@@ -15,6 +15,7 @@ import zipfile
 from collections import OrderedDict
 from math import prod
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 
@@ -87,9 +88,6 @@ class _StandInType(type):
             return cls.__new__(cls, *arguments)
         raise Refused(describe_call(cls.path, (*arguments, *named.values())))
 
-    def __setattr__(cls, name, value):
-        raise Refused(describe_call("setattr", (cls, name, value)))
-
     def __repr__(cls):
         return cls.path
 
@@ -150,17 +148,10 @@ class _Callable:
     __slots__ = ("_function", "_name")
 
     def __init__(self, name, function):
-        object.__setattr__(self, "_name", name)
-        object.__setattr__(self, "_function", function)
+        self._name, self._function = name, function
 
     def __call__(self, *arguments):
         return self._function(*arguments)
-
-    def __setattr__(self, name, value):
-        raise Refused(describe_call("setattr", (self, name, value)))
-
-    def __setstate__(self, state):
-        raise Refused(describe_call("setattr", (self, state)))
 
     def __repr__(self):
         return self._name
@@ -179,10 +170,7 @@ class _StorageType:
     __slots__ = ("dtype",)
 
     def __init__(self, dtype):
-        object.__setattr__(self, "dtype", dtype)
-
-    def __setattr__(self, name, value):
-        raise Refused(describe_call("setattr", ("storage type", name, value)))
+        self.dtype = dtype
 
 
 def _rebuild_tensor(storage, offset, size, stride, *_):
@@ -243,13 +231,32 @@ REBUILDERS = {
 }
 
 
-class InertUnpickler(pickle.Unpickler):
-    """Reads one pickle; `storage(dtype, key, count)` supplies the flat tensors it refers to."""
+class InertUnpickler(pickle._Unpickler):
+    """Reads one pickle; `storage(dtype, key, count)` supplies the flat tensors it refers to.
+
+    The standard library's unpickler in Python: the one in C takes the number of a memo entry for
+    the size of a table, so that five bytes of a file ask for any amount of memory, and it does
+    not let the opcode BUILD be guarded.
+    """
+
+    dispatch: ClassVar[dict] = dict(pickle._Unpickler.dispatch)
 
     def __init__(self, file, storage=None):
         super().__init__(file, encoding="utf-8", errors="replace")
         self._storage = storage
         self._stand_ins = {}
+
+    def load_build(self):
+        """State is for stand-ins alone: that of containers is dropped, anything else refused."""
+        instance, state = self.stack[-2:]
+        if isinstance(instance, OrderedDict):  # `_metadata` of state dicts
+            self.stack.pop()
+        elif isinstance(instance, StandIn):
+            super().load_build()
+        else:
+            raise Refused(describe_call(f"{type(instance).__name__}.__setstate__", (state,)))
+
+    dispatch[pickle.BUILD[0]] = load_build
 
     def find_class(self, module, name):
         # Names of Python 2 mean what plain unpickling would take them for.

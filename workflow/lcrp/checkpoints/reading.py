@@ -12,11 +12,13 @@ from safetensors.torch import load_file
 
 from lcrp.checkpoints.pickles import Refused, StandIn, check_archive, load_inert
 from lcrp.errors import InputError
+from lcrp.models.recognition import recognise
 
 # What evaluation scripts read first comes first: the moving average, where there is one.
 WRAPPERS = (
     "ema",
     "state_dict_ema",
+    "ema_state_dict",
     "model_ema",
     "model_state",
     "model_state_dict",
@@ -30,6 +32,7 @@ WRAPPERS = (
 PREFIXES = ("module.", "_orig_mod.")
 NAMES = ("names", "class_names", "classes", "CLASSES")
 MAX_ENTRIES = 100_000
+MAX_WRAPPERS = 100
 SMALL = 2**22
 RESAVE = "save the weights alone with torch.save(model.state_dict(), file) or as safetensors"
 
@@ -71,11 +74,9 @@ def read_checkpoint(path):
             state = _find_weights(path, content, info)
         except InputError:
             raise
-        except Refused as refusal:  # a method of a container that the file replaced
-            raise _refused(path, refusal) from refusal
         except Exception as error:
             raise _unreadable(path, error) from error
-    state = _strip_prefixes(state, info)
+    state = _unwrapped(_strip_prefixes(state, info), info)
     info["dtypes"] = sorted({_name(t.dtype) for t in state.values() if t.is_floating_point()})
     return _as_float32(path, state), info
 
@@ -177,13 +178,22 @@ def _find_weights(path, content, info):
             if key != inside:
                 info["dropped"][".".join([*info["wrappers"], str(key)])] = "beside the weights"
         info["wrappers"].append(inside)
-        if len(info["wrappers"]) > 10:
-            raise InputError(f"{path}: wrapped more than ten times; {RESAVE}")
         content = content[inside]
 
 
-def _holds_weights(content):
-    return bool(content) and isinstance(content, dict | StandIn)
+def _holds_weights(content, seen=None):
+    """Whether weights lie in it, directly or under the keys that are known to lead to them."""
+    seen = set() if seen is None else seen
+    if isinstance(content, StandIn):
+        if "_modules" in content.state:
+            return True
+        content = content.entries or content.state
+    if not isinstance(content, dict) or id(content) in seen or len(seen) > MAX_WRAPPERS:
+        return False
+    seen.add(id(content))
+    return any(torch.is_tensor(value) and value.ndim for value in content.values()) or any(
+        _holds_weights(content.get(key), seen) for key in WRAPPERS
+    )
 
 
 def _tensors(path, content, info):
@@ -244,6 +254,20 @@ def _strip_prefixes(state, info):
                 state = {key.removeprefix(prefix): tensor for key, tensor in state.items()}
                 info["prefix"] += prefix
                 stripped = True
+    return state
+
+
+def _unwrapped(state, info):
+    """The network of a training module (as of Lightning), without what lies beside it there."""
+    if recognise(state):
+        return state
+    for prefix in dict.fromkeys(key.partition(".")[0] + "." for key in state):
+        inner = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        if recognise(inner):
+            info["prefix"] += prefix
+            beside = (key for key in state if not key.startswith(prefix))
+            info["dropped"] |= {key: "beside the network" for key in beside}
+            return inner
     return state
 
 
