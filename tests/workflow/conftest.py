@@ -8,6 +8,8 @@ import pytest
 # Scripts import each other by name, as they do when Snakemake runs them.
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 sys.path.insert(0, str(Path(__file__).parent))
+# The public files in miniature, and their server.
+sys.path += [str(Path(__file__).parents[1] / "unit" / part) for part in ("acquire", "datasets")]
 
 from projects import Project
 

@@ -81,22 +81,25 @@ def test_experiments_can_be_asked_for_by_name(root, tmp_path):
     assert project.plan("demo-detection")["train_model"] == 1
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "unet-cityscapes",
-        "deeplabv3plus-voc2012",
-        "yolov5m-coco2017",
-        "yolov6s-coco2017",
-        "ssd512-coco2014",
-    ],
+PAPER = (
+    "unet-cityscapes",
+    "deeplabv3plus-voc2012",
+    "yolov5m-coco2017",
+    "yolov6s-coco2017",
+    "ssd512-coco2014",
 )
-def test_the_reference_pairs_are_planned_offline(root, tmp_path, name):
+
+
+@pytest.mark.parametrize("target", ["{}", "results/{}/report/index.html"], ids=["name", "file"])
+def test_the_reference_pairs_are_planned_offline(root, tmp_path, target):
     project = Project(tmp_path)
     (project / "config").symlink_to(root / "config")
-    plan = project.plan(name)
-    for rule in ("download_dataset", "download_checkpoint", "convert_checkpoint", "build_report"):
-        assert plan[rule] == 1
+    plan = project.plan(*(target.format(name) for name in PAPER))
+    # Two of them look at the same images.
+    assert (plan["download_dataset"], plan["download_checkpoint"]) == (4, 5)
+    for rule in ("convert_checkpoint", "measure_quality", "plan_shards", "build_report"):
+        assert plan[rule] == 5
+    assert not plan["train_model"]
 
 
 def test_a_checkpoint_that_is_neither_file_nor_download(root, empty):

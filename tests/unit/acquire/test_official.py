@@ -2,9 +2,6 @@
 
 import csv
 import hashlib
-import json
-import tarfile
-import zipfile
 from dataclasses import replace
 
 import official_layouts
@@ -18,49 +15,6 @@ from lcrp.datasets import OFFICIAL, official_spec, open_dataset, write_index
 IMAGES = {"coco2017-val": 6, "coco2014-minival": 4, "voc2012-trainval": 3, "cityscapes-val": 2}
 
 
-def write_coco_2014(root):
-    """val2014 with six images, of which val2017 has four."""
-    official_layouts.write_coco(root, "2014", "COCO_val2014_")
-    file = official_layouts.write_coco(root)
-    content = json.loads(file.read_text())
-    content["images"] = content["images"][:4]
-    file.write_text(json.dumps(content))
-
-
-WRITERS = {
-    "coco2017-val": official_layouts.write_coco,
-    "coco2014-minival": write_coco_2014,
-    "voc2012-trainval": official_layouts.write_voc,
-    "cityscapes-val": official_layouts.write_cityscapes,
-}
-# What the official archives hold, by the file's name.
-CONTENTS = {
-    "val2017.zip": ["val2017"],
-    "val2014.zip": ["val2014"],
-    "annotations_trainval2017.zip": ["annotations/*2017.json"],
-    "annotations_trainval2014.zip": ["annotations/*2014.json"],
-    "VOCtrainval_11-May-2012.tar": ["VOCdevkit"],
-    "leftImg8bit_trainvaltest.zip": ["leftImg8bit", "README"],
-    "gtFine_trainvaltest.zip": ["gtFine", "README"],
-}
-
-
-def pack(root, file, folder):
-    """An official archive in miniature, out of an unpacked tree."""
-    found = [path for pattern in CONTENTS[file] for path in sorted(root.glob(pattern))]
-    paths = [p for top in found for p in ([top] if top.is_file() else sorted(top.rglob("*")))]
-    target = folder / file
-    if file.endswith(".tar"):
-        with tarfile.open(target, "w") as archive:
-            for path in paths:
-                archive.add(path, path.relative_to(root).as_posix(), recursive=False)
-    else:
-        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-            for path in paths:
-                archive.write(path, path.relative_to(root).as_posix())
-    return target
-
-
 @pytest.fixture
 def published(root, tmp_path, server):
     """The shipped table with the archives on the local server: (table, folder of archives)."""
@@ -68,13 +22,13 @@ def published(root, tmp_path, server):
     def publish(name):
         tree, archives = tmp_path / "tree", tmp_path / "archives"
         archives.mkdir()
-        WRITERS[name](tree)
+        official_layouts.WRITERS[name](tree)
         (tree / "README").write_text("terms")
         rows = []
         for entry in read_table(root / "config" / "datasets.csv"):
             if entry.name != name:
                 continue
-            data = pack(tree, entry.file, archives).read_bytes()
+            data = official_layouts.pack(tree, entry.file, archives).read_bytes()
             server.files[f"/{entry.file}"] = data
             entry = replace(entry, urls=(f"{server.url}/{entry.file}",))
             md5 = f"md5:{hashlib.md5(data).hexdigest()}"

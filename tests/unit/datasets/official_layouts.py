@@ -1,6 +1,8 @@
 """The official layouts in miniature, and images of every awkward kind."""
 
 import json
+import tarfile
+import zipfile
 
 import numpy as np
 from PIL import Image
@@ -117,3 +119,46 @@ def write_cityscapes(root, kind="labelIds"):
         path = root / "gtFine" / split / city / f"{stem}_gtFine_{kind}.png"
         write_image(path, mask.astype(np.uint8), "L")
     return root
+
+
+def write_coco_2014(root):
+    """val2014 with six images, of which val2017 has four."""
+    write_coco(root, "2014", "COCO_val2014_")
+    file = write_coco(root)
+    content = json.loads(file.read_text())
+    content["images"] = content["images"][:4]
+    file.write_text(json.dumps(content))
+
+
+WRITERS = {
+    "coco2017-val": write_coco,
+    "coco2014-minival": write_coco_2014,
+    "voc2012-trainval": write_voc,
+    "cityscapes-val": write_cityscapes,
+}
+# What the official archives hold, by the file's name.
+CONTENTS = {
+    "val2017.zip": ["val2017"],
+    "val2014.zip": ["val2014"],
+    "annotations_trainval2017.zip": ["annotations/*2017.json"],
+    "annotations_trainval2014.zip": ["annotations/*2014.json"],
+    "VOCtrainval_11-May-2012.tar": ["VOCdevkit"],
+    "leftImg8bit_trainvaltest.zip": ["leftImg8bit", "README"],
+    "gtFine_trainvaltest.zip": ["gtFine", "README"],
+}
+
+
+def pack(root, file, folder):
+    """An official archive in miniature, out of an unpacked tree."""
+    found = [path for pattern in CONTENTS[file] for path in sorted(root.glob(pattern))]
+    paths = [p for top in found for p in ([top] if top.is_file() else sorted(top.rglob("*")))]
+    target = folder / file
+    if file.endswith(".tar"):
+        with tarfile.open(target, "w") as archive:
+            for path in paths:
+                archive.add(path, path.relative_to(root).as_posix(), recursive=False)
+    else:
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in paths:
+                archive.write(path, path.relative_to(root).as_posix())
+    return target
