@@ -42,7 +42,10 @@ clean:
 
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	# Bytecode is compiled once, here: read-only installations and PYTHONDONTWRITEBYTECODE would
+	# otherwise have every job compile torch anew, which takes twice as long as loading it.
 	$(BIN)/pip install --quiet uv \
-		&& $(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[test]' \
+		&& $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python \
+			--editable '.[test]' \
 		|| $(BIN)/pip install --quiet --editable '.[test]'
 	touch $@
