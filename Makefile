@@ -4,10 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-# Every job is a Python of its own: torch is to be compiled once, not in each of them.
-unexport PYTHONDONTWRITEBYTECODE
-
-.PHONY: demo test proof lint format schemas clean
+.PHONY: demo test proof lint format schemas notebook clean
 
 # The embedded default from drawing its scenes to its reports; a second call does nothing.
 demo: $(INSTALLED)
@@ -36,16 +33,18 @@ format: $(INSTALLED)
 schemas: $(INSTALLED)
 	$(BIN)/python -m lcrp.configuration workflow/schemas
 
+# Executes docs/explain-a-prediction.ipynb again and keeps what it shows.
+notebook: $(INSTALLED)
+	$(BIN)/pip install --quiet '.[docs]' 2>/dev/null || $(BIN)/uv pip install --quiet --python $(BIN)/python '.[docs]'
+	$(BIN)/python docs/execute.py docs/explain-a-prediction.ipynb
+
 # Computed files only: what was downloaded stays.
 clean:
 	rm -rf results logs benchmarks/results resources/scenes resources/training resources/datasets
 
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	# Bytecode is compiled once, here: read-only installations and PYTHONDONTWRITEBYTECODE would
-	# otherwise have every job compile torch anew, which takes twice as long as loading it.
 	$(BIN)/pip install --quiet uv \
-		&& $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python \
-			--editable '.[test]' \
+		&& $(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[test]' \
 		|| $(BIN)/pip install --quiet --editable '.[test]'
 	touch $@

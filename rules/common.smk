@@ -164,6 +164,34 @@ def machine(wildcards, resources):
     return {"device": analysis.device, "batch_size": analysis.batch_size}
 
 
+def pictures(wildcards, further=()):
+    """Pictures outside the dataset that an experiment explains: their files, which are there."""
+    given = [*experiment(wildcards).explanations.pictures, *further]
+    for path in given:
+        if not os.path.isfile(path):
+            raise WorkflowError(
+                f"pictures: `{path}`: no such file in {os.getcwd()}; correct the path"
+            )
+    return given
+
+
+def picture_of_that_name(wildcards):
+    """The picture outside the dataset that a figure's file name means, if it means one."""
+    given = pictures(wildcards, CONFIGURATION.pictures)
+    return [path for path in given if Path(path).stem == wildcards.image][:1]
+
+
+def published_example(wildcards):
+    """Which explanation of an experiment was published."""
+    example = experiment(wildcards).explanations.published
+    if example is None:
+        raise WorkflowError(
+            f"config/experiments/{wildcards.experiment}.yaml: explanations.published: missing; "
+            "say which example, as in `published: {sample: 401, target: horse}`"
+        )
+    return example.settings()
+
+
 def swapped(name):
     """An output of swap_contexts, where the scenes were drawn and contexts can be swapped."""
     return lambda wildcards: (

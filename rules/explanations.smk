@@ -13,7 +13,7 @@ rule choose_figure_settings:
     conda:
         "../workflow/envs/lcrp.yaml"
     params:
-        explanations=settings("explanations", "images"),
+        explanations=settings("explanations", "images", "pictures", "published"),
     message:
         "Noting how the figures of {wildcards.experiment} are drawn"
     script:
@@ -25,6 +25,7 @@ rule render_explanation:
         settings=rules.choose_figure_settings.output.settings,
         store=rules.merge_shards.output.store,
         weights=weights,
+        pictures=picture_of_that_name,
     output:
         figure="results/{experiment}/explanations/{image}/{label}.{format}",
     log:
@@ -53,6 +54,7 @@ rule render_explanations:
         settings=rules.choose_figure_settings.output.settings,
         store=rules.merge_shards.output.store,
         weights=weights,
+        pictures=pictures,
     output:
         gallery="results/{experiment}/explanations/gallery.csv",
     log:
@@ -75,6 +77,39 @@ rule render_explanations:
         "../scripts/render_explanations.py"
 
 
+rule render_published_example:
+    input:
+        store=rules.merge_shards.output.store,
+        weights=weights,
+    output:
+        figure=report(
+            "results/{experiment}/published-example.{format}",
+            caption="../workflow/report/published.rst",
+            category="Explanations",
+            labels={"experiment": "{experiment}", "image": "published example"},
+        ),
+    log:
+        "logs/render_published_example/{experiment}.{format}.log",
+    benchmark:
+        "benchmarks/results/render_published_example/{experiment}.{format}.tsv"
+    wildcard_constraints:
+        format="png|pdf|svg",
+    conda:
+        "../workflow/envs/lcrp.yaml"
+    resources:
+        mem_mb=4000,
+    params:
+        source=dataset_source,
+        machine=machine,
+        references="results/{experiment}/references",
+        example=published_example,
+        width=lambda wildcards: experiment(wildcards).explanations.width,
+    message:
+        "Drawing the published example of {wildcards.experiment}"
+    script:
+        "../scripts/render_published_example.py"
+
+
 rule draw_atlas:
     input:
         store=rules.merge_shards.output.store,
@@ -94,6 +129,7 @@ rule draw_atlas:
         machine=machine,
         references="results/{experiment}/references",
         layer=lambda wildcards: experiment(wildcards).explanations.layer,
+        kept=lambda wildcards: experiment(wildcards).explanations.references,
     message:
         "Drawing the concepts of {wildcards.experiment}"
     script:

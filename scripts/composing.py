@@ -26,6 +26,7 @@ def composer(snakemake):
             store,
             references=snakemake.params.references,
             experiment=snakemake.wildcards.experiment,
+            pictures=snakemake.input.get("pictures", []),
         )
 
 

@@ -12,5 +12,6 @@ if __name__ == "__main__":
             composer.references,
             snakemake.output.atlas,
             layers=shown_layers(composer, snakemake.params.layer),
+            kept=snakemake.params.kept,
             progress=lambda parts: tqdm(parts, desc="Drawing concepts", unit="part"),
         )

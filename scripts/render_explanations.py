@@ -15,6 +15,11 @@ if __name__ == "__main__":
     with job(snakemake), composer(snakemake) as composer:
         settings, width = figure_settings(snakemake, composer)
         wanted = chosen_targets(composer.store, snakemake.params.images)
+        wanted += [
+            (name, target)
+            for name in composer.pictures
+            for target in composer.predicted(name, settings.threshold) or [""]
+        ]
         gallery = draw_explanations(
             composer,
             wanted,

@@ -1,11 +1,13 @@
 """What a complete run leaves behind."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
 from PIL import Image
 
+from lcrp.render import read_summary
 from lcrp.store import open_store
 
 TASKS = ("segmentation", "detection")
@@ -87,6 +89,38 @@ def test_a_single_figure_can_be_asked_for_by_name(project):
     assert run.done == {"render_explanation": 1}
     assert (project / name).read_text().startswith("<?xml")
     assert project.run(name).done == {}
+
+
+def test_a_picture_from_elsewhere_and_the_published_example(project):
+    gallery = pd.read_csv(
+        project / "results/segmentation/explanations/gallery.csv", dtype=str
+    ).dropna(subset="file")
+    wanted = gallery.iloc[0]
+    with open_store(project / "results/segmentation/concepts.zarr.zip") as store:
+        ids, layer = store.images["id"].tolist(), store.layers[0]
+    image = project / f"resources/scenes/segmentation/test/images/{wanted['image']}.png"
+    shutil.copy(image, project / "holiday.png")
+    published = {
+        "sample": ids.index(wanted["image"]),
+        "target": wanted["target"],
+        "layer": layer,
+        "concepts": 1,
+        "references": 2,
+    }
+    project.change("segmentation", {"explanations.published": published})
+    foreign = f"results/segmentation/explanations/holiday/{wanted['target']}.png"
+    example = "results/segmentation/published-example.png"
+    run = project.run(foreign, example, "--config", "pictures=[holiday.png]")
+    assert run.done == {"render_explanation": 1, "render_published_example": 1}
+    summary = read_summary(project / foreign)
+    assert summary["image"] == "holiday" and summary["object_from"] == "prediction"
+    summary = read_summary(project / example)
+    assert summary["image"] == wanted["image"]
+    assert [(part["layer"], len(part["references"])) for part in summary["concepts"]] == [
+        (layer, 2)
+    ]
+    run = project.snakemake("--dry-run", foreign, "--config", "pictures=[gone.png]", check=False)
+    assert run.code and "gone.png`: no such file in" in run.text
 
 
 def test_a_deleted_figure_is_made_again_alone(project):

@@ -129,6 +129,16 @@ def test_a_subset_named_by_another_file(spec, tmp_path):
         open_dataset({**spec, "only": str(other)})
 
 
+def test_the_order_of_the_file_is_known(spec):
+    listed = open_dataset(spec).ids[::2] + open_dataset(spec).ids[1::2]
+
+    def shuffle(content):
+        content["images"].sort(key=lambda entry: listed.index(entry["file_name"][:-4]))
+
+    dataset = open_dataset(edited(spec, shuffle))
+    assert dataset.listed == listed and dataset.ids == tuple(sorted(listed))
+
+
 def test_semantic_masks_beside(spec, tmp_path, layouts):
     dataset = open_dataset({**spec, "masks": str(tmp_path / "masks"), "with_background": True})
     mask = np.full((24, 32), 3, np.uint8)

@@ -29,10 +29,10 @@ class World:
     dataset: object
     store: object
 
-    def composer(self, references=None):
+    def composer(self, references=None, pictures=()):
         return Composer(
             self.explainer, self.model, self.dataset, self.store,
-            references=references, experiment="toy",
+            references=references, experiment="toy", pictures=pictures,
         )  # fmt: skip
 
 

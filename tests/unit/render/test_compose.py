@@ -194,3 +194,26 @@ def test_box_mask_takes_pixels_by_their_centre(segmented):
     mask = box_mask((0, 0, 64, 64), geometry)
     assert mask.shape == (64, 64)
     assert mask[:32].all() and not mask[32:].any()
+
+
+def test_pictures_outside_the_dataset_have_names(segmented, tmp_path):
+    Image.fromarray(segmented.dataset["scene2"].image()).save(tmp_path / "holiday.png")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    composer = segmented.composer(pictures=[tmp_path / "holiday.png", tmp_path / "broken.png"])
+    names = composer.predicted("holiday")
+    assert names and set(names) == set(composer.predicted("scene2"))
+    assert composer.predicted("broken") == []
+    by_name = composer.compose("holiday", names[0], Settings((layer_of(segmented),), 1))
+    assert by_name.image_id == "holiday" and by_name.truth is None
+    with pytest.raises(InputError, match="did you mean holiday"):
+        composer.compose("holidays", names[0], Settings((layer_of(segmented),), 1))
+    Image.new("RGB", (9, 9)).save(tmp_path / "scene1.png")
+    with pytest.raises(InputError, match="there is another image scene1; rename this file"):
+        segmented.composer(pictures=[tmp_path / "scene1.png"])
+
+
+def test_samples_are_counted_as_the_paper_counts_them(segmented):
+    composer = segmented.composer()
+    assert composer.numbered(3) == "scene3" == composer.numbered(3, "files")
+    with pytest.raises(InputError, match="sample 5: the dataset has 5 images, counted from 0"):
+        composer.numbered(5)

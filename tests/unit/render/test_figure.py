@@ -108,6 +108,7 @@ def test_mask_at_the_border_is_closed(make_explanation):
         {"concepts": 0},
         {"references": 0},
         {"layers": ("a", "b", "a.very.long.name.of.a.layer.in.a.deep.network.conv2")},
+        {"layers": tuple(f"model.{n}.cv3.conv" for n in range(9))},
         {"name": "a class with a name that is far too long for the figure " * 4},
         {"size": (400, 500), "box": (497.0, 0.0, 500.0, 2.0)},
     ],
@@ -159,6 +160,7 @@ def test_fit_text_keeps_both_ends_and_fits():
     ("value", "text"),
     [
         (0.412, "41 %"),
+        (0.125, "13 %"),
         (0.0412, "4.1 %"),
         (-0.027, "−2.7 %"),
         (0, "0 %"),

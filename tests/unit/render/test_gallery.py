@@ -5,7 +5,14 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from lcrp.render import Settings, chosen_targets, draw_atlas, draw_explanations, read_summary
+from lcrp.render import (
+    Settings,
+    chosen_targets,
+    draw_atlas,
+    draw_explanations,
+    figure_bytes,
+    read_summary,
+)
 from lcrp.render.atlas import TILE
 from lcrp.render.gallery import _covering
 
@@ -22,6 +29,31 @@ def test_gallery_is_drawn_and_listed(segmented, tmp_path):
         assert (summary["image"], summary["class_name"]) == (row["image"], row["class"])
     assert "scene77" in table["problem"].iloc[-2] and table["file"].iloc[-2] == ""
     assert "nothing was explained" in table["problem"].iloc[-1]
+
+
+def test_a_corrupt_image_is_a_row_that_says_so(segmented, tmp_path):
+    wanted = chosen_targets(segmented.store, 3)
+    broken = wanted[len(wanted) // 2][0]
+    path = segmented.dataset[broken].path
+    content = path.read_bytes()
+    settings = Settings((segmented.store.layers[0],), 1, 2)
+    try:
+        path.write_bytes(content[:60])
+        table = draw_explanations(segmented.composer(), wanted, tmp_path, settings, width=400)
+    finally:
+        path.write_bytes(content)
+    ill = table["image"] == broken
+    assert table.loc[ill, "problem"].str.contains(f"{broken}.png: not a readable image").all()
+    assert (table.loc[~ill, "problem"] == "").all() and table.loc[~ill, "file"].ne("").all()
+
+
+def test_figures_drawn_together_are_those_drawn_alone(segmented, tmp_path):
+    wanted = [pair for pair in chosen_targets(segmented.store, 2) if pair[1]]
+    settings = Settings((segmented.store.layers[0],), 2, 3)
+    table = draw_explanations(segmented.composer(), wanted, tmp_path, settings, width=400)
+    for (image, target), file in zip(wanted, table["file"], strict=True):
+        alone = segmented.composer().compose(image, target, settings)
+        assert (tmp_path / file).read_bytes() == figure_bytes(alone, "png", 400)
 
 
 def test_chosen_images_by_name_and_the_ones_without_targets(segmented):

@@ -76,6 +76,22 @@ def test_an_image_is_predicted_once_for_all_its_concepts(segmented):
     assert counting.calls.count("predict") <= len(segmented.dataset)
 
 
+def test_several_are_found_as_each_alone(detected):
+    layers = detected.store.layers[:2]
+    keys = [(layer, concept, of) for layer in layers for concept in (1, 4) for of in (None, 1)]
+    counting = Counting(detected.explainer)
+    together = references(detected, explainer=counting).several(keys, 3)
+    assert list(together) == keys
+    assert counting.calls.count("predict") <= len(detected.dataset)
+    for layer, concept, of in keys:
+        alone = references(detected).of(layer, [concept], of, 3)[concept]
+        for one, other in zip(together[layer, concept, of], alone, strict=True):
+            assert (one.image_id, one.window, one.value) == (
+                other.image_id, other.window, other.value
+            )  # fmt: skip
+            np.testing.assert_allclose(one.heatmap, other.heatmap, atol=1e-6)
+
+
 def test_unreadable_image_becomes_a_tile_that_says_so(segmented, tmp_path, monkeypatch):
     layer = segmented.store.layers[0]
     best = segmented.store.best(layer, 0, k=3)["image_id"].iloc[0]

@@ -138,7 +138,9 @@ def experiment_of(folder):
         "layer": layer,
         "quality": quality,
         "quality_classes": folder / "quality.csv",
-        "tables": context_of(folder, store),
+        "tables": context_of(folder, store) | {"effects": effects_of(folder)},
+        "effect_examples": folder / "effect",
+        "verification": verification_of(folder),
         "gallery": gallery,
         "atlas": atlas,
         **swaps_of(folder),
@@ -163,12 +165,89 @@ def context_of(folder, store):
     names = ("concepts", "classes", "instances")
     with open_store(store) as opened:
         for name, table in context_tables(opened, minimum_targets=2, draws=20).items():
+            if name == "classes":
+                table["effect"] = np.where(table["layer"] == "all", 0.1, np.nan)
+                for place, (effect, low, high, confirmed) in enumerate(
+                    [(0.62, 0.5, 0.71, True), (0.02, -0.04, 0.06, False)]
+                ):
+                    row = table.index[table["layer"] == "all"][place]
+                    table.loc[row, ["effect", "effect_low", "effect_high"]] = effect, low, high
+                    table.loc[row, "confirmed"] = confirmed
             table.to_csv(folder / f"{name}.csv", index=False)
-    (folder / "pairs.csv").write_text(
-        "class,thing,images,share,lift\nboat,car,3,0.125,2.5\nboat,traffic light,2,0.03,0.7\n"
-        "Boat,car,1,0.4,1.1\n"
-    )
+    (folder / "pairs.csv").write_text(PAIRS)
     return {name: folder / f"{name}.csv" for name in (*names, "pairs")}
+
+
+PAIRS = """\
+class,thing,targets,images,share,low,high,expected,lift,p,effect,effect_low,effect_high,control,\
+difference,p_adjusted,confirmed,note
+boat,car,4,3,0.125,0.1,0.15,0.05,2.5,0.001,0.55,0.4,0.7,0.03,0.52,0.004,true,
+boat,traffic light,3,2,0.03,0.01,0.05,0.04,0.7,0.4,0.01,-0.02,0.03,0.02,-0.01,0.8,false,
+Boat,car,2,1,0.4,,,0.36,1.1,,,,,,,,,fewer targets than the minimum
+boat,unlabelled,6,6,0.31,0.2,0.4,0.35,0.9,0.3,0.12,0.02,0.2,0.11,0.01,0.7,false,
+"""
+
+EFFECTS = """\
+kind,intervention,class,thing,layer,concepts,images,probability_before,probability_after,\
+logit_change,detected_after,effect,low,high,control,difference,size,p,p_adjusted,confirmed,note
+background,other-class,boat,,,,9,0.9,0.28,-3.1,0.3,0.62,0.5,0.71,0.05,0.57,1.9,0.001,0.004,true,
+thing,removed,boat,car,,,3,0.91,0.36,-2.9,0.4,0.55,0.4,0.7,0.03,0.52,1.7,0.001,0.004,true,
+thing,removed,boat,traffic light,,,2,0.9,0.89,-0.1,1,0.01,-0.02,0.03,0.02,-0.01,0.1,0.6,0.8,false,
+concepts,switched-off,boat,,model.8.cv3.conv,3 7 11,9,0.9,0.8,-0.5,1,0.1,0.05,0.2,0.09,0.01,\
+0.2,0.5,0.7,false,too few of low score
+"""
+
+
+def effects_of(folder):
+    """A table of interventions, with pictures before and after one of them."""
+    (folder / "effects.csv").write_text(EFFECTS)
+    (folder / "effect").mkdir()
+    for name, seed in (("before", 5), ("after", 6)):
+        Image.fromarray(scene(seed)[0]).save(folder / "effect" / f"boat-car-0-{name}.png")
+    (folder / "effect" / "index.csv").write_text(
+        "class,thing,intervention,image,before,after,probability_before,probability_after\n"
+        "boat,car,removed,scene 1,boat-car-0-before.png,boat-car-0-after.png,0.95,0.21\n"
+        "boat,,other-class,scene 1,gone.png,gone.png,0.95,0.21\n"
+    )
+    return folder / "effects.csv"
+
+
+def verification_of(folder):
+    """A verification of the score with its plot."""
+    folder = folder / "verification"
+    folder.mkdir()
+    (folder / "verification.csv").write_text(
+        "layer,method,classes,concepts,rmse,correlation,paper_rmse,paper_correlation\n"
+        "model.8.cv3.conv,L-CRP,5,24,0.18,0.7,0.176,0.826\n"
+        "model.8.cv3.conv,activation,5,24,0.41,0.6,0.388,0.78\n"
+    )
+    (folder / "points.csv").write_text("layer,method,class,concept,score,sensitivity\n")
+    Image.fromarray(scene(8)[0]).save(folder / "density.png")
+    return folder
+
+
+def large_tables(folder, classes, layers, concepts=500):
+    """Tables with a row for every class, layer and concept, and for every class and thing."""
+    random = np.random.default_rng(0)
+    index = pd.MultiIndex.from_product([layers, classes, range(concepts)])
+    rows = index.to_frame(index=False, name=["layer", "class", "concept"])
+    score = random.random(len(rows)).round(4)
+    rows = rows[["class", "layer", "concept"]].assign(
+        rank=random.integers(1, concepts, len(rows)), targets=12, scored=11, images=10,
+        relevance=0.01, share=score / 50, context_score=score, context_low=score / 2,
+        context_high=score, context_score_relmax=score, relmax_targets=9, kind="exact", note="",
+        references="1 2 3 4", reference_images="000001;000002;000003",
+    )  # fmt: skip
+    rows.to_csv(folder / "concepts.csv", index=False)
+    pairs = pd.MultiIndex.from_product([classes, [*classes, "unlabelled"]]).to_frame(index=False)
+    pairs.columns = ["class", "thing"]
+    value = random.random(len(pairs)).round(3)
+    pairs = pairs.assign(
+        targets=30, images=20, share=value, lift=3 * value, effect=value / 2, control=0.02,
+        difference=value / 2 - 0.02, confirmed=value > 0.99,
+    )  # fmt: skip
+    pairs.to_csv(folder / "pairs.csv", index=False)
+    return {name: folder / f"{name}.csv" for name in ("concepts", "pairs")}
 
 
 def swaps_of(folder):

@@ -102,6 +102,21 @@ def test_an_explanation_links_its_concepts_and_its_neighbours(report):
     assert any(link.startswith("../classes/") for link in page.links)
 
 
+def test_confirmed_effects_stand_beside_the_scores(report):
+    text = " ".join(Page(report / "context.html").text.split())
+    assert "boat needs car" in text and "effect 55 % (40 % to 70 %), control 3.0 %" in text
+    assert "before : 95 %" in text or "before: 95 %" in text
+    assert "boat needs traffic light" not in text
+    assert "L-CRP" in text and "paper rmse" in text
+    assert sorted(p.name for p in (report / "effect").iterdir()) == [
+        "boat-car-0-after.png", "boat-car-0-before.png"
+    ]  # fmt: skip
+    first = " ".join(Page(report / "index.html").text.split())
+    assert "What the model needs" in first and "boat needs car" in first
+    page = Page(report / "classes" / "boat.html")
+    assert any("pair.html#class=boat&thing=car" in link for link in page.links)
+
+
 def test_only_the_store_is_needed(experiment, tmp_path):
     build_report(tmp_path / "report", store=experiment["store"], title="Bare")
     text = " ".join(page.text for page in pages(tmp_path / "report").values())

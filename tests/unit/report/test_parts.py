@@ -44,6 +44,18 @@ def test_cells_are_plain(value, expected):
     assert plain(value) == expected
 
 
+def test_pairs_name_things_and_effects_are_shares():
+    table = pd.DataFrame(
+        {"class": ["a", "a"], "thing": ["b", "c"], "effect": [0.5, None], "lift": [2.0, 1.0],
+         "confirmed": [True, None], "p_adjusted": [0.1, None]}
+    )  # fmt: skip
+    kinds = {column["name"]: column["kind"] for column in columns_of(table)}
+    assert kinds == {
+        "class": "class", "thing": "thing", "effect": "share", "lift": "number",
+        "confirmed": "flag", "p_adjusted": "number",
+    }  # fmt: skip
+
+
 def test_columns_say_how_they_are_shown():
     table = pd.DataFrame(
         {"class": ["a"], "leading_layer": ["l"], "leading_concept": [3], "context_score": [0.5],

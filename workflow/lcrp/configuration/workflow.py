@@ -19,3 +19,10 @@ class Configuration(Entry):
         "are here already, or folders that hold them; they are verified and used where they lie.",
         examples=[["path/to/archives"]],
     )
+    pictures: list[Text] = Field(
+        default_factory=list,
+        description="Pictures outside the datasets that any experiment can explain on request, "
+        "by path; each is named by its file, without the ending. Meant for the command line: "
+        "`--config pictures=[photos/holiday.jpg]`.",
+        examples=[["photos/holiday.jpg"]],
+    )

@@ -65,6 +65,13 @@ class CocoDataset(Dataset):
         super().__init__(images, files, class_map, name_ids(files))
         self.masks = Path(masks) if masks else None
         self._annotations = self._by_image(content)
+        places = {entry["id"]: place for place, entry in enumerate(content["images"])}
+        self._places = [places[entry["id"]] for entry in self.entries]
+
+    @property
+    def listed(self):
+        """Ids in the order of `images` in the JSON file."""
+        return tuple(id for _, id in sorted(zip(self._places, self.ids, strict=True)))
 
     def _by_image(self, content):
         found = {entry["id"]: [] for entry in content["images"]}

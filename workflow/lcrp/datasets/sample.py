@@ -133,6 +133,11 @@ class Dataset(Sequence):
         return Sample(self, range(len(self))[number])
 
     @property
+    def listed(self):
+        """Ids in the order in which the dataset's own list or annotation file names them."""
+        return self.ids
+
+    @property
     def fingerprint(self):
         """sha256 of what the samples of one analysis must share: the format and the classes."""
         facts = json.dumps([self.format, self.classes, sorted(self.background)])

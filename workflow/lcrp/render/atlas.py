@@ -14,14 +14,18 @@ from lcrp.render.explanation import file_name
 from lcrp.render.figure import reference_tile
 
 TILE = 112  # pixels
+TOGETHER = 64  # strips that are held in memory, and share their images
 
 
-def draw_atlas(references, folder, *, layers, concepts=64, leading=3, count=8, progress=iter):
+def draw_atlas(
+    references, folder, *, layers, concepts=64, leading=3, count=8, kept=8, progress=iter
+):
     """Draws the reference strips of a store's concepts.
 
     references: `lcrp.render.References`. layers: names. concepts: of each layer, so many are
     drawn with their references over all classes, the most relevant on average first; leading: so
-    many of each class with references of that class. count: tiles per strip. Writes
+    many of each class with references of that class. count: tiles per strip; kept: as many
+    references are computed and kept, for figures that show more. Writes
     `<folder>/<layer>/<concept>.webp` and `<concept>-<class index>.webp`, and `atlas.json`, which
     lists per layer and strip the image behind each tile. The folder appears when it is complete.
     """
@@ -31,13 +35,11 @@ def draw_atlas(references, folder, *, layers, concepts=64, leading=3, count=8, p
     store = references.store
     strips = {layer: {} for layer in layers}
     try:
-        for layer, class_index in progress(_parts(store, layers)):
-            best = store.top_concepts(
-                layer, class_index=class_index, k=concepts if class_index is None else leading
-            )
-            best = best[best["mean_relevance"] > 0]["concept"].tolist()
-            found = references.of(layer, best, class_index, count)
-            for concept, tiles in found.items():
+        keys = _drawn(store, layers, concepts, leading)
+        for start in progress(range(0, len(keys), TOGETHER)):
+            found = references.several(keys[start : start + TOGETHER], max(count, kept))
+            for (layer, concept, class_index), tiles in found.items():
+                tiles = tiles[:count]
                 if not tiles:
                     continue
                 name = f"{concept}" if class_index is None else f"{concept}-{class_index}"
@@ -57,10 +59,19 @@ def draw_atlas(references, folder, *, layers, concepts=64, leading=3, count=8, p
     return folder
 
 
-def _parts(store, layers):
-    """(layer, None) for the concepts over all classes, (layer, class) for a class's leading."""
+def _drawn(store, layers, concepts, leading):
+    """(layer, concept, class index or None) of every strip."""
     present = sorted(set(store.targets["class"].tolist()))
-    return [(layer, number) for layer in layers for number in (None, *present)]
+    keys = []
+    for layer in layers:
+        # Those over all classes last: figures that are drawn at the same time share them.
+        for number in (*present, None):
+            best = store.top_concepts(
+                layer, class_index=number, k=concepts if number is None else leading
+            )
+            relevant = best[best["mean_relevance"] > 0]["concept"]
+            keys += [(layer, int(concept), number) for concept in relevant]
+    return keys
 
 
 def strip(tiles) -> Image.Image:

@@ -49,19 +49,47 @@ class Composer:
     """Composes explanations of one model against one store.
 
     dataset: gives images and annotations by id. references: where computed reference images are
-    kept (a directory; None: nowhere). experiment: named on the figures.
+    kept (a directory; None: nowhere). experiment: named on the figures. pictures: paths of
+    pictures outside the dataset, which can be named by their file without its ending as well.
+
+    Raises InputError where two pictures, or a picture and an image of the dataset, share a name.
     """
 
-    def __init__(self, explainer, model, dataset, store, *, references=None, experiment=""):
+    def __init__(
+        self, explainer, model, dataset, store, *, references=None, experiment="", pictures=()
+    ):
         self.explainer = explainer
         self.model = model
         self.dataset = dataset
         self.store = store
         self.experiment = experiment
         self.references = References(explainer, model, dataset, store, references)
+        self.pictures = {}
+        for path in map(Path, pictures):
+            if path.stem in self.references.samples or path.stem in self.pictures:
+                raise InputError(f"{path}: there is another image {path.stem}; rename this file")
+            self.pictures[path.stem] = path
 
     def compose(self, image, target, settings: Settings) -> Explanation:
-        """One explanation.
+        """One explanation, see `without_references`, with the reference images of its concepts."""
+        explanation = self.without_references(image, target, settings)
+        self.add_references([explanation], settings)
+        return explanation
+
+    def add_references(self, explanations, settings: Settings):
+        """Gives the concepts of explanations their reference images.
+
+        Of many together, an image that is a reference of several concepts is read and predicted
+        once.
+        """
+        parts = [part for explanation in explanations for part in explanation.concepts]
+        keys = [(part.layer, part.concept, None) for part in parts]
+        found = self.references.several(keys, settings.references, settings.by)
+        for part, key in zip(parts, keys, strict=True):
+            part.references = found[key]
+
+    def without_references(self, image, target, settings: Settings) -> Explanation:
+        """One explanation, its concepts without reference images.
 
         image: id in the dataset, or path of a picture outside it. target: a class by name (also
         as it stands in file names) or index, `<class>-<n>` for its n-th box or region, or
@@ -107,6 +135,37 @@ class Composer:
             notes=self._notes(sample, scene, explained),
         )
 
+    def picture(self, image) -> np.ndarray:
+        """An image as (h, w, 3) uint8 RGB; InputError as for `compose`."""
+        return self._picture(image)[2]
+
+    def predicted(self, image, threshold=0.25) -> list[str]:
+        """The classes that the model predicts in an image, as targets are named in file names.
+
+        image: as for `compose`. Empty where nothing is predicted or the image cannot be read.
+        """
+        try:
+            picture = self.picture(image)
+        except InputError:
+            return []
+        images, _ = self.model.preprocess(picture)
+        found = self.explainer.predict(images[None]).targets(threshold=threshold)
+        return list(dict.fromkeys(file_name(target.class_name) for target in found))
+
+    def numbered(self, number, order="listed") -> str:
+        """Id of the image that stands at a place of the dataset, counted from 0.
+
+        order: "listed", as the dataset's own list or annotation file names the images, or
+        "files", sorted by file name. Raises InputError if there are not so many.
+        """
+        dataset = self.references.samples.dataset
+        ids = dataset.listed
+        if order == "files":
+            ids = [id for _, id in sorted(zip(dataset.files, dataset.ids, strict=True))]
+        if number >= len(ids):
+            raise InputError(f"sample {number}: the dataset has {len(ids)} images, counted from 0")
+        return ids[number]
+
     def _notes(self, sample, scene, explained):
         if sample is None:
             return ["This image is not part of the dataset."]
@@ -134,11 +193,13 @@ class Composer:
         if str(image) in samples:
             sample = samples[image]
             return sample, str(image), sample.image()
-        if Path(image).is_file():
+        path = self.pictures.get(str(image), Path(image))
+        if path.is_file():
             from lcrp.datasets import read_image
 
-            return None, Path(image).stem, read_image(image)
-        near = difflib.get_close_matches(str(image), list(samples), 4, 0.5)
+            return None, path.stem, read_image(path)
+        known = [*samples, *self.pictures]
+        near = difflib.get_close_matches(str(image), known, 4, 0.5)
         hint = f"did you mean {', '.join(near)}" if near else "give an id of the dataset or a path"
         raise InputError(f"image {image}: neither in the dataset nor a file; {hint}")
 
@@ -197,9 +258,6 @@ class Composer:
         activation = as_arrays(result.activation[layer])[0] if active else None
         concepts = chosen_concepts(normalised, settings.concepts, layer)
         heatmaps = as_arrays(self.explainer.conditional(target, layer, concepts))
-        references = self.references.of(
-            layer, concepts, target.class_index, settings.references, settings.by
-        )
         return [
             ConceptPart(
                 layer=layer,
@@ -209,7 +267,6 @@ class Composer:
                 heatmap=geometry.map_to_original(heatmap),
                 outside=outside_share(heatmap, scene.object),
                 lies_on=scene.lies_on(heatmap),
-                references=references[concept],
             )
             for concept, heatmap in zip(concepts, heatmaps, strict=True)
         ]

@@ -95,6 +95,12 @@ class Explanation:
         """Layers in the order in which the concepts name them."""
         return list(dict.fromkeys(part.layer for part in self.concepts))
 
+    def _repr_png_(self) -> bytes:
+        """The figure, in a notebook."""
+        from lcrp.render.figure import figure_bytes
+
+        return figure_bytes(self, "png", 1100)
+
     def summary(self) -> dict:
         """The numbers and names of the figure, without its arrays (JSON-able)."""
         explained = [m for m in self.predictions if m.explained and m.box is not None]

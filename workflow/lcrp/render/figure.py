@@ -27,6 +27,7 @@ SUMMARY_KEY = "lcrp"
 WIDTH = 16.0
 MARGIN = 0.3
 LEFT = 4.7
+LAYERS_ABREAST = 4
 GAP = 0.35
 SMALL, BODY, LARGE, TITLE = 10.5, 12.0, 13.5, 16.0  # points
 LINE = 1.32 / 72  # height of a line of text in inches per point
@@ -192,6 +193,7 @@ def percent(value: float | None) -> str:
         return "–"
     value *= 100
     digits = 0 if abs(value) >= 10 or value == 0 else 1 if abs(value) >= 0.1 else 2
+    value += np.copysign(1e-9, value)  # halves are rounded up, as the report's scripts do
     return f"{value:.{digits}f} %".replace("-", "−")
 
 
@@ -445,10 +447,15 @@ def _right_block(page, explanation, top, left):
     if not layers:
         page.text(start, top, "No concepts were asked for.", BODY)
         return top + BODY * LINE
-    width = (room - GAP * (len(layers) - 1)) / len(layers)
+    rows = -(-len(layers) // LAYERS_ABREAST)
+    abreast = -(-len(layers) // rows)
+    width = (room - GAP * (abreast - 1)) / abreast
     bottom = top
     for number, layer in enumerate(layers):
-        x = start + number * (width + GAP)
+        column = number % abreast
+        if column == 0:
+            top = bottom + (0.2 if number else 0)
+        x = start + column * (width + GAP)
         heading = f"Concepts of {layer}"
         if _text_width(heading, LARGE, True) > width:
             heading = layer
@@ -469,12 +476,25 @@ def _concept(page, explanation, part: ConceptPart, x, y, width, height, largest)
     text_width = 2.25
     if width > 7:  # words, heatmap and references beside each other
         w, h = _within(width_px, height_px, 2.6, max(2.1, min(height, 2.6)))
+        room = width - text_width - 0.3
+        rows_height = max(h, height, 1.7)
+        # What the references leave of the width, the heatmap takes.
+        needed = _grid_width(len(part.references), room - w, rows_height)
+        largest_width = min(max(w, room - needed), 4.2)
+        w, h = _within(width_px, height_px, largest_width, max(h, min(rows_height, 3.2)))
         bottom = _words(page, part, x, y, text_width, largest)
         _heat(page.axes(x + text_width + 0.15, y, w, h), explanation, colours, window)
         start = x + text_width + 0.15 + w + 0.15
         room = x + width - start
-        grid = _references(page, part.references, start, y, room, max(h, height, 1.7))
+        grid = _references(page, part.references, start, y, room, rows_height)
         return max(y + h, bottom, y + grid)
+    if width < 2.9:  # too narrow for words beside the heatmap
+        w, h = _within(width_px, height_px, width, 1.9)
+        _heat(page.axes(x, y, w, h), explanation, colours, window)
+        below = _words(page, part, x, y + h + 0.08, width, largest) + 0.08
+        return below + _references(
+            page, part.references, x, below, width, max(1.9, y + height - below)
+        )
     w, h = _within(width_px, height_px, width * 0.45, 1.9)
     _heat(page.axes(x, y, w, h), explanation, colours, window)
     bottom = _words(page, part, x + w + 0.12, y, width - w - 0.12, largest)
@@ -553,6 +573,14 @@ def _references(page, references: list[Reference], x, y, width, height):
             canvas[upper : upper + pixels, left : left + pixels] = reference_tile(reference, pixels)
     axes.imshow(canvas, aspect="auto", interpolation="auto")
     return axes_height
+
+
+def _grid_width(count, width, height):
+    """Width in inches of the tiles that `_references` draws."""
+    if not count:
+        return min(width, 2.6)  # words instead
+    columns, side = _grid(count, width, height)
+    return columns * side + (columns - 1) * side * 6 / 180
 
 
 def _grid(count, width, height):

@@ -11,6 +11,7 @@ from lcrp.errors import InputError
 from lcrp.render.explanation import file_name
 from lcrp.render.figure import save_figure
 
+TOGETHER = 24  # explanations that are held in memory, and share their reference images
 COLUMNS = ("image", "target", "class", "score", "outside", "file", "problem")
 
 
@@ -67,24 +68,43 @@ def draw_explanations(composer, wanted, folder, settings, width=1600, progress=i
     iteration (tqdm, say). Returns a data frame with `COLUMNS`, one row per pair; what could not
     be drawn has no file and a problem.
     """
-    folder = Path(folder)
+    folder, wanted = Path(folder), list(wanted)
+    steps = iter(progress(wanted))
     rows = []
-    for image, target in progress(list(wanted)):
-        row = dict.fromkeys(COLUMNS, "") | {"image": image, "target": target}
-        row |= {"score": np.nan, "outside": np.nan}
-        try:
-            if not target:
-                raise InputError(f"{image}: nothing was explained in this image")
-            explanation = composer.compose(image, target, settings)
-            path = save_figure(explanation, folder / image / f"{target}.png", width)
-        except InputError as problem:
-            row["problem"] = str(problem)
-        else:
-            row |= {
-                "class": explanation.class_name,
-                "score": np.nan if explanation.score is None else explanation.score,
-                "outside": np.nan if explanation.outside is None else explanation.outside,
-                "file": path.relative_to(folder).as_posix(),
-            }
-        rows.append(row)
+    for start in range(0, len(wanted), TOGETHER):
+        composed = [
+            _composed(composer, image, target, settings)
+            for image, target in wanted[start : start + TOGETHER]
+        ]
+        drawable = [e for e in composed if not isinstance(e, InputError)]
+        composer.add_references(drawable, settings)
+        for (image, target), explanation in zip(
+            wanted[start : start + TOGETHER], composed, strict=True
+        ):
+            next(steps)
+            row = dict.fromkeys(COLUMNS, "") | {"image": image, "target": target}
+            row |= {"score": np.nan, "outside": np.nan}
+            if isinstance(explanation, InputError):
+                row["problem"] = str(explanation)
+            else:
+                path = save_figure(explanation, folder / image / f"{target}.png", width)
+                row |= {
+                    "class": explanation.class_name,
+                    "score": np.nan if explanation.score is None else explanation.score,
+                    "outside": np.nan if explanation.outside is None else explanation.outside,
+                    "file": path.relative_to(folder).as_posix(),
+                }
+            rows.append(row)
+    next(steps, None)
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _composed(composer, image, target, settings):
+    """An explanation without references, or the InputError that says why there is none."""
+    try:
+        if not target:
+            composer.picture(image)
+            raise InputError(f"{image}: nothing was explained in this image")
+        return composer.without_references(image, target, settings)
+    except InputError as problem:
+        return problem

@@ -47,33 +47,41 @@ class References:
         class_index: only samples of this class (None: of any). by: "relevance" (RelMax) or
         "activation" (ActMax). Returns {concept: at most `count` Reference, best first}.
         """
-        found, missing = {}, []
-        for concept in dict.fromkeys(int(concept) for concept in concepts):
-            kept = self._read(layer, concept, class_index, count, by)
-            if kept is None:
-                missing.append(concept)
-            else:
-                found[concept] = kept
-        if missing:
-            computed = self._compute(layer, missing, class_index, count, by)
-            for concept, references in computed.items():
-                self._write(layer, concept, class_index, count, by, references)
-            found |= computed
-        return {int(concept): found[int(concept)] for concept in concepts}
+        keys = [(layer, int(concept), class_index) for concept in concepts]
+        found = self.several(keys, count, by)
+        return {concept: found[layer, concept, class_index] for _, concept, _ in keys}
 
-    def _compute(self, layer, concepts, class_index, count, by):
-        references = {concept: [] for concept in concepts}
+    def several(self, keys, count=12, by="relevance"):
+        """The best references of concepts of any layers and classes.
+
+        keys: (layer, concept, class index or None). Returns {key: list of Reference}. What is
+        not kept yet is computed together: each image is read and predicted once.
+        """
+        found, missing = {}, []
+        for key in dict.fromkeys(keys):
+            kept = self._read(*key, count, by)
+            if kept is None:
+                missing.append(key)
+            else:
+                found[key] = kept
+        if missing:
+            computed = self._compute(missing, count, by)
+            for key, references in computed.items():
+                self._write(*key, count, by, references)
+            found |= computed
+        return found
+
+    def _compute(self, keys, count, by):
+        references = {key: [] for key in keys}
         by_image = defaultdict(list)  # image row -> what is wanted from it
-        for concept in concepts:
-            for row in self._best(layer, concept, class_index, count, by):
-                place = len(references[concept])
-                references[concept].append(
-                    Reference(row["image_id"], row["class_name"], row["value"])
-                )
-                by_image[row["image"]].append((concept, place, row))
+        for key in keys:
+            for row in self._best(*key, count, by):
+                place = len(references[key])
+                references[key].append(Reference(row["image_id"], row["class_name"], row["value"]))
+                by_image[row["image"]].append((key, place, row))
         for wanted in by_image.values():
-            for concept, place, filled in self._of_one_image(layer, wanted):
-                references[concept][place] = filled
+            for key, place, filled in self._of_one_image(wanted):
+                references[key][place] = filled
         return references
 
     def _best(self, layer, concept, class_index, count, by):
@@ -116,35 +124,43 @@ class References:
         ]
         return int(rows[int(np.argmax(relevance))])
 
-    def _of_one_image(self, layer, wanted):
+    def _of_one_image(self, wanted):
         image_id = wanted[0][2]["image_id"]
         try:
             picture = self.samples[image_id].image()
         except InputError as problem:
-            for concept, place, row in wanted:
-                yield concept, place, _without_picture(row, _short(problem))
+            for key, place, row in wanted:
+                yield key, place, _without_picture(row, _short(problem))
             return
         images, geometry = self.model.preprocess(picture)
         prediction = self.explainer.predict(images[None])
-        by_target = defaultdict(list)
-        for concept, place, row in wanted:
-            by_target[row["class"], row["instance"]].append((concept, place, row))
-        for (class_index, instance), members in by_target.items():
+        # A neuron that several keys ask for, over all classes and of its own class, say.
+        neurons = defaultdict(list)
+        for key, place, row in wanted:
+            start = row["class"], row["instance"], key[0]
+            neurons[start, key[1], row["position"]].append((key, place, row))
+        by_start = defaultdict(list)
+        for (start, concept, position), members in neurons.items():
+            by_start[start].append((concept, position, members))
+        for (class_index, instance, layer), parts in by_start.items():
             target = self._target(prediction, class_index, instance)
-            for start in range(0, len(members), CONCEPTS_PER_WALK):
-                part = members[start : start + CONCEPTS_PER_WALK]
+            for first in range(0, len(parts), CONCEPTS_PER_WALK):
+                some = parts[first : first + CONCEPTS_PER_WALK]
                 if target is None:
-                    for concept, place, row in part:
-                        yield concept, place, _without_picture(row, "prediction not found again")
+                    for _, _, members in some:
+                        for key, place, row in members:
+                            yield key, place, _without_picture(row, "prediction not found again")
                     continue
                 heatmaps = self.explainer.conditional(
                     target,
                     layer,
-                    [concept for concept, _, _ in part],
-                    positions=[row["position"] for _, _, row in part],
+                    [concept for concept, _, _ in some],
+                    positions=[position for _, position, _ in some],
                 )
-                for (concept, place, row), heatmap in zip(part, as_arrays(heatmaps), strict=True):
-                    yield concept, place, _cropped(row, picture, geometry.map_to_original(heatmap))
+                for (_, _, members), heatmap in zip(some, as_arrays(heatmaps), strict=True):
+                    heatmap = geometry.map_to_original(heatmap)
+                    for key, place, row in members:
+                        yield key, place, _cropped(row, picture, heatmap)
 
     def _target(self, prediction, class_index, instance):
         if class_index is None:

@@ -18,6 +18,7 @@ from lcrp.render import file_name
 from lcrp.render.figure import percent
 from lcrp.report import tables as table_files
 from lcrp.report.data_files import whole_numbers, write_data
+from lcrp.report.examples import collect_examples, picture_of
 from lcrp.report.facts import key_figures, model_facts, run_times, status_counts
 from lcrp.report.gallery import class_slugs, collect
 from lcrp.report.libraries import copy_libraries
@@ -42,6 +43,8 @@ def build_report(
     tables=None,
     gallery=None,
     atlas=None,
+    effect_examples=None,
+    verification=None,
     swaps=None,
     swap_examples=None,
     benchmarks=None,
@@ -55,10 +58,12 @@ def build_report(
 
     All else may be absent, and the pages then say so or leave it out. quality: JSON with what the
     model achieves; quality_classes: the same per class, CSV with a column `class`. tables: {name:
-    CSV path} of context tables: "classes", "concepts", "pairs", "instances", or others, which are
-    shown as they are. gallery: folder with figures of `lcrp.render.draw_explanations`. atlas:
-    folder of `lcrp.render.draw_atlas`. swaps: CSV of swapped contexts, swap_examples: folder with
-    its pictures. benchmarks: {stage: list of Snakemake's benchmark files}.
+    CSV path} of context tables: "classes", "concepts", "pairs", "effects", "instances", or others,
+    which are shown as they are. gallery: folder with figures of `lcrp.render.draw_explanations`.
+    atlas: folder of `lcrp.render.draw_atlas`. effect_examples: folder with pictures before and
+    after an intervention, and index.csv. verification: folder with verification.csv and, where it
+    was drawn, density.png. swaps: CSV of swapped contexts, swap_examples: folder with its
+    pictures. benchmarks: {stage: list of Snakemake's benchmark files}.
 
     Returns the path of index.html. Raises InputError if a given file is missing or unreadable.
     """
@@ -72,6 +77,8 @@ def build_report(
             report.take_gallery(gallery, layer)
             report.take_atlas(atlas)
             report.take_tables(table_files.existing(tables))
+            report.take_effect_examples(effect_examples)
+            report.take_verification(verification)
             report.take_quality(quality, quality_classes)
             report.take_swaps(swaps, swap_examples)
             report.run_times = run_times(benchmarks)
@@ -102,7 +109,8 @@ class _Report:
         self.strips, self.tile = {}, 0
         self.tables, self.table_rows, self.meanings = {}, {}, {}
         self.quality, self.class_quality, self.measured = {}, {}, []
-        self.swaps = None
+        self.swaps, self.verification = None, None
+        self.effect_examples = {}
         self.run_times = []
         self.class_facts = []
 
@@ -156,9 +164,14 @@ class _Report:
         """Facts of the classes, those with most relevance outside the object first."""
         return sorted(self.class_facts, key=lambda f: (f["outside"] is None, -(f["outside"] or 0)))
 
+    def classes_by_effect(self):
+        """Facts of the classes whose context was intervened on, the largest effect first."""
+        tested = [facts for facts in self.class_facts if facts["effect"] is not None]
+        return sorted(tested, key=lambda facts: -facts["effect"]["value"])
+
     def tables_in_order(self):
         """(name, what a page must know) of the context tables, the shortest kinds first."""
-        order = ("classes", "pairs", "instances", "concepts")
+        order = ("classes", "pairs", "effects", "instances", "concepts")
         return sorted(
             self.tables.items(),
             key=lambda item: order.index(item[0]) if item[0] in order else len(order),
@@ -176,6 +189,41 @@ class _Report:
             self.measured = [
                 name for name in table.columns if name not in ("class", "class_index", "index")
             ]
+
+    def take_effect_examples(self, folder):
+        if folder is None:
+            return
+        self.effect_examples = collect_examples(folder, self._made("effect"))
+
+    def take_verification(self, folder):
+        if folder is None:
+            return
+        folder = Path(folder)
+        table = table_files.read_table(folder / "verification.csv")
+        for name in ("verification.csv", "points.csv"):
+            if (folder / name).exists():
+                shutil.copyfile(folder / name, self._made("tables") / name)
+        plot = folder / "density.png"
+        if plot.exists():
+            shutil.copyfile(plot, self._made("verification") / plot.name)
+        self.verification = {
+            "columns": table_files.columns_of(table, _descriptions("verification")),
+            "rows": table.to_dict("records"),
+            "plot": picture_of(plot, "verification/density.png") if plot.exists() else None,
+            "points": (folder / "points.csv").exists(),
+        }
+
+    def confirmed_pairs(self):
+        """Rows of pairs.csv whose effect was confirmed, in the table's order."""
+        table = self.table_rows.get("pairs")
+        if table is None or not {"class", "thing", "confirmed"} <= set(table):
+            return []
+        return table[table["confirmed"].eq(True)].to_dict("records")
+
+    @property
+    def intervened(self):
+        """Whether effects were measured."""
+        return any("effect" in self.table_rows.get(name, ()) for name in ("pairs", "classes"))
 
     def take_swaps(self, path, examples):
         if path is None:
@@ -272,6 +320,22 @@ class _Report:
         scores = zip(rows["layer"], rows["context_score"].astype(float), strict=True)
         return {layer: None if np.isnan(score) else score for layer, score in scores}
 
+    def _effect(self, name):
+        """The effect of a class's context in classes.csv; None where it was not tested."""
+        table = self.table_rows.get("classes")
+        if table is None or not {"class", "layer", "effect"} <= set(table):
+            return None
+        rows = table[(table["class"] == name) & (table["layer"] == "all")]
+        if rows.empty or pd.isna(rows["effect"].iloc[0]):
+            return None
+        row = rows.iloc[0]
+        return {
+            "value": float(row["effect"]),
+            "low": float(row.get("effect_low", np.nan)),
+            "high": float(row.get("effect_high", np.nan)),
+            "confirmed": row.get("confirmed") in (True, np.True_),
+        }
+
     def _note(self, name):
         """Why classes.csv has no context score for a class; empty where it has one."""
         table = self.table_rows.get("classes")
@@ -314,6 +378,7 @@ class _Report:
             "targets": len(there),
             "images": int(there["image"].nunique()),
             "outside": outside,
+            "effect": self._effect(name),
             "note": self._note(name),
             "outside_by_layer": outside_by_layer,
             "leading": leading,
@@ -325,7 +390,7 @@ class _Report:
     def _rows_about(self, name):
         """Rows of the context tables that name a class, few enough to show on its page."""
         found = {}
-        for key in ("classes", "pairs", "instances", "swaps"):
+        for key in ("classes", "pairs", "effects", "instances", "swaps"):
             table = self.table_rows.get(key)
             if table is not None and "class" in table:
                 rows = table[table["class"] == name]
@@ -333,16 +398,17 @@ class _Report:
                     rows = rows.sort_values("context_share", ascending=False, kind="stable")
                 rows = rows.head(50)
                 if len(rows):
-                    rows = rows.drop(columns="class")
+                    columns = table_files.columns_of(rows, _descriptions(key))
                     found[key] = {
-                        "columns": table_files.columns_of(rows, _descriptions(key)),
-                        "rows": [{**row, "class": name} for row in rows.to_dict("records")],
+                        "columns": [column for column in columns if column["name"] != "class"],
+                        "rows": rows.to_dict("records"),
                     }
         return found
 
     def write_pages(self):
         """Writes every page and the data that all of them share."""
         self._write_site_data()
+        self._write_targets()
         pages = _Pages(self)
         pages.write("index.html", "overview.html", page="overview", **self._overview())
         pages.write("classes.html", "classes.html", page="classes")
@@ -351,6 +417,7 @@ class _Report:
         pages.write("concepts.html", "concepts.html", page="concepts")
         pages.write("concept.html", "concept.html", page="concepts")
         pages.write("context.html", "context.html", page="context")
+        pages.write("pair.html", "pair.html", page="context")
         pages.write("explanations.html", "explanations.html", page="explanations")
         for shown in self.shown:
             others = [
@@ -390,6 +457,31 @@ class _Report:
                     for shown in self.shown
                 ],
                 "tables": self.tables,
+                "examples": self.effect_examples,
+                "experiment": str(self.store.attrs.get("experiment", "")),
+                "fileNames": [file_name(name) for name in self.store.classes],
+            },
+        )
+
+    def _write_targets(self):
+        """All targets, for the pages that list the images behind a number."""
+        targets = self.store.targets
+        share = np.full(len(targets), np.nan)
+        table = self.table_rows.get("instances")
+        if table is not None and {"target", "context_share"} <= set(table):
+            share[table["target"].to_numpy(np.int64)] = table["context_share"].to_numpy(float)
+        score = (
+            targets["score"].to_numpy(float) if "score" in targets else np.full(len(share), np.nan)
+        )
+        write_data(
+            self.folder,
+            "targets",
+            {
+                "images": [str(id) for id in self.store.images["id"]],
+                "image": targets["image"].tolist(),
+                "class": targets["class"].tolist(),
+                "score": whole_numbers(score, SHARE_UNIT),
+                "share": whole_numbers(share, SHARE_UNIT),
             },
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from lcrp.errors import InputError
@@ -14,11 +15,13 @@ from lcrp.report.data_files import plain, write_data
 _LINKED = ("class", "image", "concept", "layer")
 _SHARE = re.compile(
     r"(.+_)?share|context_(score|low|high|score_relmax)|recognised|follows|stays|other|missed"
+    r"|(effect_)?(low|high)|expected|effect|control|difference|probability_\w+|detected_\w+"
 )
 # Wide or secondary; shown when asked for.
 _ASIDE = {
     "scored", "images", "relevance", "relmax_targets", "kind", "references", "reference_images",
-    "target", "thing",
+    "target", "targets", "thing", "p", "low", "high", "expected", "control", "effect_low",
+    "effect_high", "size", "logit_change",
 }  # fmt: skip
 
 
@@ -43,10 +46,14 @@ def columns_of(table: pd.DataFrame, descriptions: dict | None = None) -> list[di
     links to); aside: hidden at first; layer: the column that names a concept's layer.
     """
     columns = []
+    # A thing beside a class is a class of other objects; elsewhere it is the id of an object.
+    paired = {"class", "thing"} <= set(table.columns) and "image" not in table.columns
     for name in table.columns:
         kind = name.removeprefix("leading_")
-        if kind not in _LINKED:
-            if pd.api.types.is_bool_dtype(table[name]):
+        if kind == "thing" and paired:
+            pass
+        elif kind not in _LINKED:
+            if _is_flag(table[name]):
                 kind = "flag"
             elif _SHARE.fullmatch(name) and pd.api.types.is_numeric_dtype(table[name]):
                 kind = "share"
@@ -62,12 +69,17 @@ def columns_of(table: pd.DataFrame, descriptions: dict | None = None) -> list[di
                 "heading": column_heading(name),
                 "kind": kind,
                 "about": (descriptions or {}).get(name, ""),
-                "aside": (name in _ASIDE and len(table.columns) > 8)
+                "aside": (name in _ASIDE and kind != "thing" and len(table.columns) > 8)
                 or bool(table[name].isna().all()),
                 "layer": name.replace("concept", "layer") if kind == "concept" else "",
             }
         )
     return columns
+
+
+def _is_flag(column):
+    known = column.dropna()
+    return len(known) > 0 and all(isinstance(value, (bool, np.bool_)) for value in known)
 
 
 def rows_of(table: pd.DataFrame) -> list[list]:

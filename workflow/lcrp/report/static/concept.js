@@ -76,17 +76,7 @@ document.addEventListener("DOMContentLoaded", () => {
   };
 
   const seen = (layer, concept) => {
-    const cards = (layer.shown[concept] ?? []).map((number) => {
-      const shown = site.explanations[number];
-      const name = site.classes[shown.class];
-      return lcrp.element("article", { className: "card" },
-        lcrp.element("a", { className: "picture", href: `${lcrp.root}${shown.page}` }, lcrp.element("img", {
-          loading: "lazy", src: `${lcrp.root}${shown.thumbnail}`, width: shown.size[0], height: shown.size[1],
-          alt: `${name} in image ${shown.image}: input and heatmap`,
-        })),
-        lcrp.element("h3", {}, lcrp.element("a", { href: `${lcrp.root}${shown.page}` }, name)),
-        lcrp.element("p", {}, `image ${shown.image}`));
-    });
+    const cards = (layer.shown[concept] ?? []).map((number) => lcrp.explanationCard(site.explanations[number]));
     field("seen").replaceChildren(...(cards.length ? cards : [
       lcrp.element("p", { className: "quiet" }, "None of the drawn explanations does."),
     ]));

@@ -15,17 +15,19 @@ document.addEventListener("DOMContentLoaded", async () => {
     element.api = lcrp.dataTable(element, data);
   };
 
-  for (const element of document.querySelectorAll("table[data-table]")) {
-    const known = site.tables[element.dataset.table];
-    if (known.files) {
+  // A table is loaded when it comes into view: that of the concepts can be long.
+  const filled = new IntersectionObserver((entries) => {
+    for (const entry of entries.filter((other) => other.isIntersecting)) {
+      filled.unobserve(entry.target);
+      const element = entry.target.querySelector("table");
+      const known = site.tables[element.dataset.table];
       const choice = document.querySelector(`[data-layer-of="${element.dataset.table}"]`);
-      const show = () => fill(element, known.files[choice.value]);
-      choice.addEventListener("change", show);
+      const show = () => fill(element, known.files ? known.files[choice.value] : `table-${element.dataset.table}`);
+      choice?.addEventListener("change", show);
       show();
-    } else {
-      fill(element, `table-${element.dataset.table}`);
     }
-  }
+  }, { rootMargin: "600px" });
+  for (const element of document.querySelectorAll(".awaited")) filled.observe(element);
 
   const plotted = async () => {
     if (!seen) return;
@@ -59,26 +61,47 @@ document.addEventListener("DOMContentLoaded", async () => {
     if (!place) return;
     const { columns, rows } = await lcrp.load("table-pairs");
     const at = (name) => columns.findIndex((column) => column.name === name);
-    const share = columns.findIndex((column) => column.kind === "share");
-    if (at("class") < 0 || at("thing") < 0 || share < 0) return;
-    const things = [...new Set(rows.map((row) => row[at("thing")]))].sort();
-    const values = new Map(rows.map((row) => [`${row[at("class")]}\n${row[at("thing")]}`, row[share]]));
-    const head = lcrp.element("tr", {}, lcrp.element("th", { scope: "col" }, "class"),
-      ...things.map((thing) => lcrp.element("th", { scope: "col" }, thing)));
-    const body = [...new Set(rows.map((row) => row[at("class")]))].map((name) => {
-      const index = site.classes.indexOf(name);
-      const page = site.classPages[index];
-      const label = page ? lcrp.element("a", { href: page }, name) : name;
-      return lcrp.element("tr", {}, lcrp.element("th", { scope: "row" }, label), ...things.map((thing) => {
-        const value = values.get(`${name}\n${thing}`) ?? null;
-        const made = lcrp.element("td", { className: "number shade" });
-        made.style.setProperty("--share", String(value ?? 0));
-        made.append(value === null ? "" : lcrp.element("a", { href: `explanations.html#class=${index}` }, lcrp.percent(value)));
-        return made;
-      }));
-    });
-    place.append(lcrp.element("table", { className: "data matrix" },
-      lcrp.element("thead", {}, head), lcrp.element("tbody", {}, ...body)));
+    const [ofClass, ofThing, confirmed] = [at("class"), at("thing"), at("confirmed")];
+    const kinds = [
+      ["share", "share of the relevance"], ["lift", "lift over chance"], ["effect", "effect"],
+      ["difference", "effect beyond the control"], ["images", "images with both"],
+    ].filter(([name]) => at(name) >= 0);
+    if (ofClass < 0 || ofThing < 0 || !kinds.length) return;
+    field("matrix-shows").append(...kinds.map(([name, words]) => new Option(words, name)));
+    const count = new Map();
+    for (const row of rows) count.set(row[ofThing], (count.get(row[ofThing]) ?? 0) + 1);
+    const things = [...count.keys()].sort((a, b) => count.get(b) - count.get(a) || a.localeCompare(b));
+    const classes = [...new Set(rows.map((row) => row[ofClass]))];
+    const byPair = new Map(rows.map((row) => [`${row[ofClass]}\n${row[ofThing]}`, row]));
+
+    const show = () => {
+      const column = at(field("matrix-shows").value);
+      const share = columns[column].kind === "share";
+      const known = rows.map((row) => row[column]).filter((value) => value !== null);
+      const largest = share ? 1 : Math.max(...known, 1e-9);
+      const words = (value) => (share ? lcrp.percent(value) : String(Number(value.toPrecision(3))));
+      const head = lcrp.element("tr", {}, lcrp.element("th", { scope: "col" }, "class"),
+        ...things.map((thing) => lcrp.element("th", { scope: "col" }, thing)));
+      const body = classes.map((name) => {
+        const page = site.classPages[site.classes.indexOf(name)];
+        const label = page ? lcrp.element("a", { href: page }, name) : name;
+        return lcrp.element("tr", {}, lcrp.element("th", { scope: "row" }, label), ...things.map((thing) => {
+          const row = byPair.get(`${name}\n${thing}`);
+          const value = row?.[column] ?? null;
+          const made = lcrp.element("td", { className: "number shade" });
+          made.style.setProperty("--share", String(Math.max(0, (value ?? 0) / largest)));
+          if (!row) return made;
+          made.append(lcrp.element("a", { href: lcrp.pairLink(name, thing) }, value === null ? "–" : words(value)));
+          if (row[confirmed]) made.append(" ", lcrp.element("span", { className: "sign" }, "confirmed"));
+          return made;
+        }));
+      });
+      place.replaceChildren(lcrp.element("table", { className: "data matrix" },
+        lcrp.element("caption", { className: "hidden" }, "Class by thing"),
+        lcrp.element("thead", {}, head), lcrp.element("tbody", {}, ...body)));
+    };
+    field("matrix-shows").addEventListener("change", show);
+    show();
   };
 
   for (const [index] of Object.entries(site.classPages)) {

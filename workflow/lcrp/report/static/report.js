@@ -49,6 +49,21 @@
   lcrp.conceptLink = (layer, concept) =>
     `${lcrp.root}concept.html#${new URLSearchParams({ layer, concept })}`;
 
+  lcrp.pairLink = (name, thing) =>
+    `${lcrp.root}pair.html#${new URLSearchParams({ class: name, thing })}`;
+
+  // Card of an explanation of the site data.
+  lcrp.explanationCard = (shown) => {
+    const name = lcrp.data.site.classes[shown.class];
+    return lcrp.element("article", { className: "card" },
+      lcrp.element("a", { className: "picture", href: `${lcrp.root}${shown.page}` }, lcrp.element("img", {
+        loading: "lazy", src: `${lcrp.root}${shown.thumbnail}`, width: shown.size[0], height: shown.size[1],
+        alt: `${name} in image ${shown.image}: input and heatmap`,
+      })),
+      lcrp.element("h3", {}, lcrp.element("a", { href: `${lcrp.root}${shown.page}` }, name)),
+      lcrp.element("p", {}, `image ${shown.image}`));
+  };
+
   lcrp.hash = () => Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
 
   // A layer's data with its numbers in plain units. Row -1 of the classes means all of them.
@@ -87,7 +102,7 @@
   };
 
   // How DataTables shows a column of a data file; numbers sort by their value.
-  const cell = (columns) => (column) => {
+  const cell = (columns, of) => (column) => {
     const place = (name) => columns.findIndex((other) => other.name === name);
     const layer = place(column.layer), named = place("class");
     const kind = column.kind;
@@ -99,8 +114,11 @@
         const page = lcrp.data.site.classPages[lcrp.data.site.classes.indexOf(value)];
         return page ? `<a href="${lcrp.root}${text(page)}">${text(value)}</a>` : text(value);
       }
+      if (kind === "thing" && named >= 0) {
+        return `<a href="${text(lcrp.pairLink(row[named], value))}">${text(value)}</a>`;
+      }
       if (kind === "image") {
-        const wanted = named < 0 ? -1 : lcrp.data.site.classes.indexOf(row[named]);
+        const wanted = lcrp.data.site.classes.indexOf(named < 0 ? of : row[named]);
         const there = lcrp.data.site.explanations.filter((other) => other.image === value);
         const shown = there.find((other) => other.class === wanted) ?? there[0];
         return shown ? `<a href="${lcrp.root}${text(shown.page)}">${text(value)}</a>` : text(value);
@@ -125,13 +143,16 @@
         placeholder: column.kind === "share" ? "at least %" : numeric ? "at least" : "filter",
         ariaLabel: `${column.heading}: ${numeric ? "at least" : "contains"}`,
       });
-      field.addEventListener("input", () => {
+      let waiting = null;
+      // Long tables are filtered when the typing pauses, not at every key.
+      field.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(filter, 120); });
+      const filter = () => {
         const wanted = field.value.trim().toLowerCase();
         const least = unit * Number(wanted.replace(",", ".").replace("%", ""));
         const matches = (value) =>
           numeric ? value !== "" && Number(value) >= least : String(value).toLowerCase().includes(wanted);
         api.column(place).search.fixed("field", wanted === "" ? null : matches).draw();
-      });
+      };
       row.append(lcrp.element("td", { attributes: { "data-name": column.name ?? "" } }, field));
     });
     const arrange = () => columns.forEach((_, place) => {
@@ -150,12 +171,13 @@
     emptyTable: "No rows.",
   };
 
-  // A table of a data file; columns with `aside` wait behind the button Columns.
+  // A table of a data file; columns with `aside` wait behind the button Columns. data.of: the class
+  // that all rows are about, where no column says so.
   lcrp.dataTable = (table, data) => {
     const many = data.rows.length > 10;
     const hidden = data.columns.some((column) => column.aside);
     const buttons = hidden ? { buttons: [{ extend: "colvis", text: "Columns" }] } : null;
-    const render = cell(data.columns);
+    const render = cell(data.columns, data.of);
     const api = new window.jQuery.fn.dataTable(table, {
       data: data.rows,
       columns: data.columns.map((column) => ({
@@ -180,7 +202,8 @@
     const button = document.getElementById("theme");
     const show = () => {
       const dark = document.documentElement.classList.contains("dark");
-      button.setAttribute("aria-pressed", String(dark));
+      button.textContent = dark ? "Light" : "Dark";
+      button.setAttribute("aria-label", `${button.textContent} colours`);
     };
     button.addEventListener("click", () => {
       const dark = document.documentElement.classList.toggle("dark");
