@@ -9,6 +9,7 @@ from PIL import Image
 from torch import nn
 
 from lcrp.analysis import AnalysisSettings, analyse, class_mapping
+from lcrp.annotation import OBJECT, UNLABELLED, Annotation
 from lcrp.attribution import Explainer
 from lcrp.datasets import open_dataset
 from lcrp.errors import InputError
@@ -252,6 +253,89 @@ def test_relevance_inside_the_annotation(segmented):
         if c == BIRD:
             assert np.isnan(layer.inside[i]).all()
     assert layer.shape == (HEIGHT, WIDTH)
+
+
+def pairs(records):
+    """{(image, class of the target, class of the thing): row} of the pairs."""
+    targets = rows(records)
+    return {
+        (*targets[int(pair["target"])], int(pair["thing"])): row
+        for row, pair in records.pairs.iterrows()
+    }
+
+
+def test_relevance_on_the_other_things_of_the_image(segmented):
+    """The dog's mask is the last row: half of the dim cat lies on it, outside the cat's mask."""
+    records = analysed(PaintedRegions(), segmented)
+    found, layer = pairs(records), records.layers["conv"]
+    assert set(found) == {("b-both", CAT, DOG), ("b-both", DOG, CAT)}
+    on_dog = layer.on_thing[found["b-both", CAT, DOG]]
+    np.testing.assert_allclose(on_dog[CAT], 4 * 0.2 / (4 + 8 * 0.2), rtol=1e-5)
+    np.testing.assert_allclose(np.delete(on_dog, CAT), 0, atol=1e-6)
+    np.testing.assert_allclose(layer.on_thing[found["b-both", DOG, CAT]], 0, atol=1e-6)
+    area = records.pairs["area"][found["b-both", CAT, DOG]]
+    assert area == pytest.approx(WIDTH / (HEIGHT * WIDTH))
+    cat = rows(records).index(("b-both", CAT))
+    assert records.targets["background"][cat] == pytest.approx(1 - 4 / (HEIGHT * WIDTH))
+
+
+def test_where_boxes_overlap_the_object_comes_first_and_then_the_smallest_thing(tmp_path, boxed):
+    """Of the cat's 12 pixels the dog's box covers four and the smaller bird's two of these."""
+    content = json.loads((tmp_path / "instances.json").read_text())
+    content["annotations"] = [
+        {"id": i, "image_id": 1, "category_id": c, "bbox": b, "area": b[2] * b[3], "iscrowd": crowd}
+        for i, (c, b, crowd) in enumerate(
+            [(CAT, [0, 0, 2, 2], 0), (DOG, [1, 0, 3, 4], 0), (BIRD, [2, 0, 2, 1], 1)]
+        )
+    ]
+    (tmp_path / "instances.json").write_text(json.dumps(content))
+    source = {"format": "coco", "images": str(tmp_path / "images")}
+    dataset = open_dataset(source | {"annotations": str(tmp_path / "instances.json")})
+    sample = dataset["a-cat"]
+    _, geometry = PaintedBoxes().preprocess(sample.image())
+    annotation = Annotation(sample, geometry, "detection", {0: CAT, 1: DOG, 2: BIRD}, "class")
+    cat = np.zeros((HEIGHT, WIDTH), bool)
+    cat[0:2, 0:2] = True
+    dog = np.zeros((HEIGHT, WIDTH), bool)
+    dog[0:4, 1:4] = True
+    parts = annotation.parts(np.stack([cat, dog]))
+    assert (parts.masks.sum(axis=0) == 1).all() and parts.area.sum() == pytest.approx(1)
+    pixels = {
+        name: {int(code): int(parts.masks[place == code].sum()) for code in np.unique(place)}
+        for name, place in zip(("cat", "dog"), parts.place, strict=True)
+    }
+    whole = HEIGHT * WIDTH
+    assert pixels["cat"] == {OBJECT: 4, DOG: 8, BIRD: 2, UNLABELLED: whole - 14}
+    assert pixels["dog"] == {OBJECT: 12, CAT: 2, UNLABELLED: whole - 14}
+
+
+def test_crowds_belong_to_the_object_of_a_class_and_are_no_instance(tmp_path, boxed):
+    content = json.loads((tmp_path / "instances.json").read_text())
+    for annotation in content["annotations"]:
+        annotation["iscrowd"] = int(annotation["id"] == 100)
+    (tmp_path / "instances.json").write_text(json.dumps(content))
+    source = {"format": "coco", "images": str(tmp_path / "images")}
+    dataset = open_dataset(source | {"annotations": str(tmp_path / "instances.json")})
+    one = analysed(PaintedBoxes(), dataset, ids=["a-cat"])
+    assert one.targets["object_share"][0] == pytest.approx(8 / (HEIGHT * WIDTH))
+    assert one.targets["thing"][0] == "101" and one.targets["iou"][0] == 0
+    each = analysed(PaintedBoxes(), dataset, ids=["a-cat"], mode="instance")
+    assert set(each.targets["thing"]) == {"101"}
+    assert set(each.pairs["thing"]) == {CAT}
+
+
+@pytest.mark.parametrize("mode", ["class", "instance"])
+@pytest.mark.parametrize("most", [1, 64])
+def test_parts_are_the_same_however_many_travel_together(segmented, mode, most):
+    model = PaintedRegions()
+    settings = AnalysisSettings(mode=mode, batch_size=3)
+    whole = analyse(Explainer(model, device="cpu"), segmented, list(segmented.ids), settings)
+    few = Explainer(model, device="cpu", rows=most)
+    parts = analyse(few, segmented, list(segmented.ids), settings)
+    assert parts.pairs.equals(whole.pairs) and len(whole.pairs)
+    for name, values in whole.layers["conv"].arrays().items():
+        found = getattr(parts.layers["conv"], name)
+        np.testing.assert_allclose(found, values, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
 def test_strongest_neurons_and_activations(segmented):

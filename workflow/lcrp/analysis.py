@@ -2,7 +2,8 @@
 
 What is recorded follows Dreyer et al., arXiv 2211.11426: for every target the relevance of every
 concept and its strongest neuron, for every image the maximal activations. With them goes the
-relevance that lands inside the annotated object, from which context scores follow.
+relevance that lands inside the annotated object and on each other annotated thing, from which
+context scores follow.
 """
 
 from dataclasses import dataclass
@@ -10,13 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from scipy import ndimage
-from torchvision.ops import box_iou
 
+from lcrp.annotation import OBJECT, Annotation
 from lcrp.errors import InputError, nearest
 from lcrp.store import LayerRecords, ShardRecords
 
-VOID = 255
 ANNOTATED, PREDICTED, AUTO = "annotated", "predicted", "auto"
 
 
@@ -78,7 +77,7 @@ class _Analysis:
         self.explainer, self.dataset, self.settings = explainer, dataset, settings
         self.model, self.layers = explainer.model, layers
         self.classes = class_mapping(dataset.classes, self.model.classes)
-        self.images, self.targets = [], []
+        self.images, self.targets, self.pairs = [], [], []
         self.arrays = {layer: {name: [] for name in _ARRAYS} for layer in layers}
 
     def add(self, ids):
@@ -143,8 +142,12 @@ class _Analysis:
 
     def _add_targets(self, targets, annotations, image_rows):
         found = [annotations[t.image].match(t, targets.mask(i)) for i, t in enumerate(targets)]
-        masks = torch.stack([torch.from_numpy(match.mask) for match in found]).float()
-        result = self.explainer.explain(targets, layers=self.layers, masks=masks)
+        parts, place = self._parts(targets, annotations, found)
+        result = self.explainer.explain(
+            targets,
+            layers=self.layers,
+            parts={i: torch.from_numpy(own.masks) for i, own in parts.items()},
+        )
         frame = targets.frame().rename(columns={"class_index": "class"})
         frame = frame.drop(columns="class_name").assign(
             image=np.array(image_rows)[frame["image"]],
@@ -152,17 +155,46 @@ class _Analysis:
             iou=[match.iou for match in found],
             thing=[match.thing for match in found],
             object_share=[match.mask.mean() if match.thing else np.nan for match in found],
+            background=[
+                parts[target.image].area[codes != OBJECT].sum() if match.thing else np.nan
+                for target, match, codes in zip(targets, found, place, strict=True)
+            ],
         )
+        first = sum(map(len, self.targets))
         self.targets.append(frame)
-        unknown = torch.tensor([not match.thing for match in found])
+        pairs = [
+            (row, thing, parts[targets[row].image].area[codes == thing].sum())
+            for row, codes in enumerate(place)
+            if found[row].thing
+            for thing in np.unique(codes[codes >= 0])
+        ]
+        self.pairs += [(first + row, thing, area) for row, thing, area in pairs]
         for layer in self.layers:
-            arrays = self.arrays[layer]
-            inside = result.inside[layer]
-            inside[unknown] = torch.nan
+            arrays, landed = self.arrays[layer], result.parts[layer]
             arrays["relevance"].append(result.relevance[layer].numpy())
             arrays["position"].append(result.positions[layer].numpy().astype(np.int32))
-            arrays["inside"].append(inside.numpy())
-            arrays["landed"].append(result.landed[layer].numpy())
+            arrays["landed"].append(np.stack([own.numpy().sum(axis=0) for own in landed]))
+            inside = [
+                own.numpy()[codes == OBJECT].sum(axis=0)
+                for own, codes in zip(landed, place, strict=True)
+            ]
+            inside = np.stack(inside)
+            inside[[not match.thing for match in found]] = np.nan
+            arrays["inside"].append(inside)
+            if pairs:
+                on_thing = [landed[t].numpy()[place[t] == k].sum(axis=0) for t, k, _ in pairs]
+                arrays["on_thing"].append(np.stack(on_thing))
+
+    def _parts(self, targets, annotations, found):
+        """{image: Parts}, and for each target what the parts of its image are to it."""
+        parts, place = {}, []
+        images = np.array([target.image for target in targets])
+        for image in np.unique(images):
+            rows = np.flatnonzero(images == image)
+            objects = np.stack([found[row].mask for row in rows])
+            parts[int(image)] = annotations[image].parts(objects)
+            place += list(parts[int(image)].place)
+        return parts, place
 
     def records(self, attrs):
         """All rows so far."""
@@ -177,7 +209,9 @@ class _Analysis:
             shape = program.graph.nodes[program.layers[layer]].shape[2:]
             layers[layer] = LayerRecords(**arrays, shape=tuple(shape))
         targets = pd.concat(self.targets, ignore_index=True) if self.targets else pd.DataFrame()
-        return ShardRecords(self._attrs() | attrs, pd.DataFrame(self.images), targets, layers)
+        pairs = pd.DataFrame(self.pairs, columns=["target", "thing", "area"])
+        images = pd.DataFrame(self.images)
+        return ShardRecords(self._attrs() | attrs, images, targets, layers, pairs)
 
     def _attrs(self):
         composite = self.explainer.composite
@@ -197,74 +231,7 @@ _ARRAYS = {
     "position": np.int32,
     "inside": np.float32,
     "landed": np.float32,
+    "on_thing": np.float32,
     "activation": np.float32,
     "activation_position": np.int32,
 }
-
-
-@dataclass(frozen=True)
-class Match:
-    """The annotated object of a target.
-
-    thing: its id, "" without one. iou: of the prediction with it, NaN without.
-    mask: (H, W) bool, input pixels; all False without.
-    """
-
-    thing: str
-    iou: float
-    mask: np.ndarray
-
-
-class Annotation:
-    """What is annotated in one image, in the pixels of the network's input.
-
-    The object of a target is, as in the paper, the mask of the class's pixels (segmentation) or
-    the union of the class's boxes (detection); of an instance target its own region or box.
-    """
-
-    def __init__(self, sample, geometry, task, classes, mode):
-        """classes: {class index of the dataset: of the model}. mode: "class" or "instance"."""
-        self.sample, self.geometry, self.task, self.mode = sample, geometry, task, mode
-        self._classes = classes
-        self.classes = [classes[c] for c in sample.classes_present if c in classes]
-
-    def match(self, target, predicted):
-        """The object of a target, and how well the prediction meets it.
-
-        predicted: (H, W) bool, the explained pixels of a segmentation target.
-        """
-        predicted = np.asarray(predicted)
-        things = [t for t in self.sample.things if self._class(t.class_index) == target.class_index]
-        if not things:
-            return Match("", np.nan, np.zeros(predicted.shape, bool))
-        if self.task == "detection":
-            return self._boxes(target, things, predicted.shape)
-        return self._region(things, predicted)
-
-    def _class(self, index):
-        return self._classes.get(index)
-
-    def _boxes(self, target, things, shape):
-        boxes = self.geometry.boxes_to_input(np.array([thing.box for thing in things], float))
-        own_box = torch.tensor([target.box], dtype=torch.float64)
-        overlaps = box_iou(own_box, torch.as_tensor(boxes).double())[0]
-        best = int(overlaps.argmax())
-        chosen = boxes[[best]] if self.mode == "instance" else boxes
-        mask = np.zeros(shape, bool)
-        for x1, y1, x2, y2 in np.asarray(chosen).round().astype(int):
-            mask[max(y1, 0) : max(y2, y1 + 1, 0), max(x1, 0) : max(x2, x1 + 1, 0)] = True
-        return Match(things[best].id, float(overlaps[best]), mask)
-
-    def _region(self, things, predicted):
-        labels = self.geometry.mask_to_input(self.sample.labels(), fill=VOID)
-        mask = labels == things[0].class_index
-        thing = things[0].id
-        if self.mode == "instance":
-            numbered, count = ndimage.label(mask, structure=np.ones((3, 3)))
-            shares = ndimage.sum(predicted, numbered, range(1, count + 1))
-            best = int(np.argmax(shares)) + 1 if count else 0
-            mask, thing = (numbered == best) & mask, f"{thing}-{best}"
-        known = labels != VOID
-        union = ((mask | predicted) & known).sum()
-        overlap = (mask & predicted & known).sum() / union if union else np.nan
-        return Match(thing, float(overlap), mask)

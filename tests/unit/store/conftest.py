@@ -44,6 +44,13 @@ def records(images, seed=0, layers=None, ties=False, gaps=False, largest=3):
             "status": status,
         }
     )
+    things = [
+        (target, thing, random.random())
+        for target, index in enumerate(targets["class"])
+        for thing in range(len(CLASSES))
+        if thing != index and random.random() < 0.4
+    ]
+    pairs = pd.DataFrame(things, columns=["target", "thing", "area"])
     recorded = {}
     for layer, (channels, (height, width)) in layers.items():
 
@@ -67,6 +74,7 @@ def records(images, seed=0, layers=None, ties=False, gaps=False, largest=3):
             activation,
             random.integers(0, places, (images, channels)).astype(np.int32),
             (height, width),
+            on_thing=values(len(pairs)),
         )
     attrs = {
         "experiment": "toy",
@@ -81,7 +89,7 @@ def records(images, seed=0, layers=None, ties=False, gaps=False, largest=3):
         "dataset_fingerprint": "1" * 64,
         "versions": {"torch": "2.15"},
     }
-    return ShardRecords(attrs, table, targets, recorded)
+    return ShardRecords(attrs, table, targets, recorded, pairs)
 
 
 def split(whole, parts):
@@ -95,6 +103,10 @@ def split(whole, parts):
         ).astype(int)
         targets = whole.targets.iloc[rows].reset_index(drop=True)
         targets["image"] = [place[i] for i in targets["image"]]
+        of_target = {target: row for row, target in enumerate(rows)}
+        kept = np.flatnonzero(whole.pairs["target"].isin(rows))
+        pairs = whole.pairs.iloc[kept].reset_index(drop=True)
+        pairs["target"] = [of_target[target] for target in pairs["target"]]
         layers = {
             name: LayerRecords(
                 layer.relevance[rows],
@@ -103,11 +115,12 @@ def split(whole, parts):
                 layer.activation[images],
                 layer.activation_position[images],
                 layer.shape if len(images) else None,
+                on_thing=layer.on_thing[kept],
             )
             for name, layer in whole.layers.items()
         }
         table = whole.images.iloc[images].reset_index(drop=True)
-        pieces.append(ShardRecords(dict(whole.attrs), table, targets, layers))
+        pieces.append(ShardRecords(dict(whole.attrs), table, targets, layers, pairs))
     return pieces
 
 

@@ -73,6 +73,7 @@ def test_rows_keep_what_belongs_to_them(tmp_path, make_records, split_records):
     write_shard(tmp_path / "w", whole)
     expected, merged = read_shard(tmp_path / "w"), read_shard(tmp_path / "m")
     assert merged.images.equals(expected.images) and merged.targets.equals(expected.targets)
+    assert merged.pairs.equals(expected.pairs) and len(merged.pairs)
     for name, layer in expected.layers.items():
         for array, values in layer.arrays().items():
             np.testing.assert_array_equal(getattr(merged.layers[name], array), values)

@@ -6,7 +6,8 @@ import pytest
 
 from lcrp.errors import InputError
 from lcrp.store import LayerRecords, ShardRecords, read_shard, validate, write_shard
-from lcrp.store.rounding import RELATIVE_ERROR, round_mantissa
+from lcrp.store.rounding import relative_error, round_mantissa
+from lcrp.store.schema import RECORDED
 from lcrp.store.shards import absolute_sums
 
 
@@ -27,7 +28,8 @@ def test_everything_comes_back(tmp_path, make_records):
         for array, values in layer.arrays().items():
             stored = getattr(back.layers[name], array)
             assert stored.dtype == values.dtype
-            np.testing.assert_allclose(stored, values, rtol=RELATIVE_ERROR, atol=0)
+            error = relative_error(RECORDED[array].bits)
+            np.testing.assert_allclose(stored, values, rtol=error, atol=0)
 
 
 def test_the_same_records_are_the_same_bytes(tmp_path, make_records):
@@ -43,6 +45,7 @@ def test_no_images_and_no_targets(tmp_path, make_records, split_records):
     assert validate(tmp_path / "empty") == {
         "images": 0,
         "targets": 0,
+        "pairs": 0,
         "layers": 2,
         "concepts": 14,
         "numbers": 0,

@@ -14,6 +14,7 @@ from lcrp.attribution.engine import (
     strongest,
     transport,
 )
+from lcrp.attribution.landing import PartLanding, portions
 from lcrp.attribution.layers import select_layers
 from lcrp.attribution.rows import Rows
 from lcrp.attribution.targets import Prediction, Targets, initial_relevance
@@ -33,6 +34,7 @@ class Result:
     inside: {layer: (T, channels) or (T, K, channels)} relevance that lands in the masks.
     landed: {layer: (T, channels)} relevance that lands anywhere in the input: less than
         `relevance` where biases absorb some. With masks only.
+    parts: {layer: [(A, channels) of each target]} relevance that lands in each part of its image.
     activation, activation_positions: {layer: (B, channels)} of the images.
     """
 
@@ -42,6 +44,7 @@ class Result:
     positions: dict[str, torch.Tensor] = field(default_factory=dict)
     inside: dict[str, torch.Tensor] = field(default_factory=dict)
     landed: dict[str, torch.Tensor] = field(default_factory=dict)
+    parts: dict[str, list] = field(default_factory=dict)
     activation: dict[str, torch.Tensor] = field(default_factory=dict)
     activation_positions: dict[str, torch.Tensor] = field(default_factory=dict)
 
@@ -111,12 +114,16 @@ class Explainer:
                 )
         return Prediction(self.model, record, images.shape[2:])
 
-    def explain(self, targets, layers="all", heatmaps=False, activations=False, masks=None):
+    def explain(
+        self, targets, layers="all", heatmaps=False, activations=False, masks=None, parts=None
+    ):
         """Concept relevance of every target in every chosen layer, in one walk.
 
         layers: "all", "default", names or patterns; [] for none.
         heatmaps: input relevance as well. activations: of the images as well.
         masks: (T, H, W) or (T, K, H, W), input pixels; adds the relevance that lands inside.
+        parts: {image: (A, H, W)}, input pixels, for every image with a target; adds the relevance
+            that lands in each part. The parts of an image travel once, whatever its targets.
         """
         names = self.select(layers) if len(layers) else []
         result = Result(targets)
@@ -129,23 +136,29 @@ class Explainer:
                 f"activations: those of {unknown[0]} were not recorded; "
                 f"name its layers in predict(images, activations=...)"
             )
-        parts = self._in_batches(
-            len(targets),
-            lambda start, stop: self._explained(
-                targets[start:stop],
-                names,
-                heatmaps,
-                None if masks is None else torch.as_tensor(masks[start:stop]),
-            ),
-        )
+        pieces = []
+        for first, last in self._together(targets, parts):
+            some = targets[first:last]
+            pieces += self._in_batches(
+                len(some),
+                lambda start, stop, some=some, first=first: self._explained(
+                    some[start:stop],
+                    names,
+                    heatmaps,
+                    None if masks is None else torch.as_tensor(masks[first + start : first + stop]),
+                    parts,
+                ),
+            )
         for name in names:
-            result.relevance[name] = torch.cat([part.relevance[name] for part in parts])
-            result.positions[name] = torch.cat([part.positions[name] for part in parts])
+            result.relevance[name] = torch.cat([piece.relevance[name] for piece in pieces])
+            result.positions[name] = torch.cat([piece.positions[name] for piece in pieces])
             if masks is not None:
-                result.inside[name] = torch.cat([part.inside[name] for part in parts])
-                result.landed[name] = torch.cat([part.landed[name] for part in parts])
+                result.inside[name] = torch.cat([piece.inside[name] for piece in pieces])
+                result.landed[name] = torch.cat([piece.landed[name] for piece in pieces])
+            if parts is not None:
+                result.parts[name] = [found for piece in pieces for found in piece.parts[name]]
         if heatmaps:
-            result.heatmaps = torch.cat([part.heatmaps for part in parts])
+            result.heatmaps = torch.cat([piece.heatmaps for piece in pieces])
         if activations:
             for name in names:
                 result.activation[name] = record.activation[name].float().cpu()
@@ -231,8 +244,23 @@ class Explainer:
             seeds[graph.outputs[output]] = (relevance, everyone.select(members))
         return seeds
 
+    def _together(self, targets, parts):
+        """Borders between targets: with parts, those of an image are not torn apart if they fit."""
+        if parts is None:
+            return [(0, len(targets))]
+        starts = [0]
+        for i in range(1, len(targets)):
+            if targets[i].image == targets[i - 1].image:
+                continue
+            end = i
+            while end < len(targets) and targets[end].image == targets[i].image:
+                end += 1
+            if end - starts[-1] > self.rows:
+                starts.append(i)
+        return list(zip(starts, [*starts[1:], len(targets)], strict=True))
+
     @torch.no_grad()
-    def _explained(self, targets, names, heatmaps, masks):
+    def _explained(self, targets, names, heatmaps, masks, parts=None):
         """Result of targets that walk together."""
         prediction = targets.prediction
         record = prediction.record
@@ -257,9 +285,40 @@ class Explainer:
             visitors[0] = lambda r, rows: result.heatmaps.index_copy_(
                 0, torch.tensor(rows.members), r.float().sum(1).cpu()
             )
+        if parts is not None:
+            self._land(result, nodes, visitors, parts)
+            return result
         needed = list(visitors) or [0]
         Walk(record, needed).run(self._seeds(prediction, targets), visitors)
         return result
+
+    def _land(self, result, nodes, visitors, parts):
+        """Walk, and note what lands in each part; again for parts that do not fit in memory."""
+        targets, prediction = result.targets, result.targets.prediction
+        chosen = {t.image: self._valid_parts(parts.get(t.image), t) for t in targets}
+        for name in nodes.values():
+            channels = self.layers[name]
+            result.parts[name] = [torch.zeros(len(chosen[t.image]), channels) for t in targets]
+        sizes = {image: len(own) for image, own in chosen.items()}
+        for portion in portions(sizes, 2 * self.rows):
+            landing = PartLanding(prediction.record, portion, chosen, nodes, self.dtype)
+            walked = dict(visitors)
+            for node, name in nodes.items():
+                walked[node] = landing.recorder(node, result.parts[name], visitors.get(node))
+            Walk(prediction.record, list(walked) or [0]).run(
+                self._seeds(prediction, targets), walked
+            )
+            # What does not depend on the parts is known after the first walk.
+            visitors = {}
+
+    def _valid_parts(self, own, target):
+        size = target.prediction.size
+        if own is None or own.ndim != 3 or not len(own) or tuple(own.shape[1:]) != size:
+            given = "none" if own is None else f"shape {tuple(own.shape)}"
+            raise InputError(
+                f"parts of image {target.image}: {given}; give (parts, {size[0]}, {size[1]})"
+            )
+        return torch.as_tensor(own)
 
     def _valid_masks(self, masks, targets):
         size = targets.prediction.size

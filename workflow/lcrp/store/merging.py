@@ -10,7 +10,7 @@ from lcrp.store.archive import ArchiveWriter
 from lcrp.store.best_rows import RANKED, rank_layer, rows_of_classes
 from lcrp.store.layout import chunk_shape
 from lcrp.store.rounding import RELATIVE_ERROR
-from lcrp.store.row_order import sorted_images, sorted_targets
+from lcrp.store.row_order import sorted_images, sorted_pairs, sorted_targets
 from lcrp.store.schema import ABSOLUTE_SUM, RECORDED, SCHEMA
 from lcrp.store.shard_identity import common_attributes, common_shapes, describe, require_same
 from lcrp.store.shards import array_attributes, layer_attributes, open_records, write_table
@@ -78,7 +78,7 @@ def merge_shards(paths, destination, top_k=TOP_K, order=None):
             "top_k": int(top_k),
             "target_order": "image, class, instance",
         }
-        tables = {"images": images, "targets": targets}
+        tables = {"images": images, "targets": targets, "pairs": sorted_pairs(shards, targets)}
         with ArchiveWriter(destination) as archive:
             archive.group("", attrs)
             for name, table in tables.items():

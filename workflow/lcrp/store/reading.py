@@ -22,8 +22,9 @@ class Layer:
     """One layer of a store.
 
     name; channels: number of concepts; shape: (height, width) of the feature map or None.
-    relevance, position, inside (T, C), activation, activation_position (B, C), absolute_sum (T,)
-    are zarr arrays, read when sliced; group is the zarr group with everything of the layer.
+    relevance, position, inside, landed (T, C), on_thing (P, C), activation, activation_position
+    (B, C), absolute_sum (T,) are zarr arrays, read when sliced; group is the zarr group with
+    everything of the layer.
     """
 
     def __init__(self, name, attributes, group):
@@ -48,7 +49,7 @@ class Layer:
 class ConceptStore:
     """A store (or shard) opened for reading; a context manager.
 
-    path: the file. attrs: its attributes. images, targets: data frames, one row each, in the
+    path: the file. attrs: its attributes. images, targets, pairs: data frames, one row each, in the
     order that all row numbers refer to. classes: names by class index. layers: names in module
     order. Layers are named as in the network, concepts are channel numbers, classes are given by
     name or index. What does not exist raises InputError, with the nearest names.
@@ -88,6 +89,11 @@ class ConceptStore:
     def targets(self):
         """The table of targets."""
         return read_table(self.archive, "targets")
+
+    @cached_property
+    def pairs(self):
+        """The table of pairs: targets, and the other annotated things of their images."""
+        return read_table(self.archive, "pairs")
 
     @cached_property
     def zarr(self):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lcrp.errors import InputError
-from lcrp.store.schema import RECORDED, REQUIRED, SCHEMA, TYPES
+from lcrp.store.schema import AXIS_OF_TABLE, RECORDED, REQUIRED, SCHEMA, TYPES
 
 
 @dataclass
@@ -19,6 +19,8 @@ class LayerRecords:
     inside (T, C) float32, relevance that lands inside the object; NaN without annotation.
     landed (T, C) float32, relevance that lands anywhere in the input, with which `inside` is to
     be compared; not needed where that is `relevance` itself (no bias absorbs any).
+    on_thing (P, C) float32, relevance that lands on another annotated thing, for P pairs of a
+    target and a thing.
     activation (B, C) float32, maximum over positions; NaN for an unreadable image.
     activation_position (B, C) int32, flat index of the most active neuron; -1 where unknown.
     shape: (height, width) of the feature map that the positions count in, None if unknown.
@@ -32,6 +34,7 @@ class LayerRecords:
     activation_position: np.ndarray | None = None
     shape: tuple[int, int] | None = None
     landed: np.ndarray | None = None
+    on_thing: np.ndarray | None = None
 
     def arrays(self):
         """The arrays that were recorded, by name."""
@@ -48,14 +51,17 @@ class ShardRecords:
     """The rows of one shard. Columns and attributes: docs/store.md.
 
     attrs: JSON-able. images: one row per image, `id` and `status` at least. targets: one row per
-    target, `image` (row in images) and `class` at least; no rows is fine. layers: LayerRecords by
-    layer name, in module order, for the same layers in every shard even where it has no rows.
+    target, `image` (row in images) and `class` at least; no rows is fine. pairs: one row per target
+    and other annotated thing of its image, `target` (row in targets) and `thing` (class). layers:
+    LayerRecords by layer name, in module order, for the same layers in every shard even where it
+    has no rows.
     """
 
     attrs: dict = field(default_factory=dict)
     images: pd.DataFrame = field(default_factory=pd.DataFrame)
     targets: pd.DataFrame = field(default_factory=pd.DataFrame)
     layers: dict[str, LayerRecords] = field(default_factory=dict)
+    pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def json_attributes(attrs):
@@ -93,7 +99,7 @@ def column_values(series, kind=None):
 
 
 def tables(records):
-    """The two tables of a shard as dictionaries of columns, with the types of the format.
+    """The tables of a shard as dictionaries of columns, with the types of the format.
 
     A required column of an empty table need not be given. Raises InputError for a missing or
     unusable column.
@@ -124,7 +130,7 @@ def check(records):
     if attrs["schema"] != SCHEMA:
         raise InputError(f"schema: version {attrs['schema']}; this version writes {SCHEMA}")
     typed = tables(records)
-    rows = {"image": len(records.images), "target": len(records.targets)}
+    rows = {axis: len(getattr(records, table)) for table, axis in AXIS_OF_TABLE.items()}
     ids = pd.Index(typed["images"]["id"])
     if not ids.is_unique:
         raise InputError(f"images: id {ids[ids.duplicated()][0]!r} occurs twice; make ids unique")
@@ -138,9 +144,22 @@ def check(records):
         raise InputError(
             f"targets: class {index.max()}, but only {len(classes)} classes are named; correct it"
         )
+    _check_pairs(typed["pairs"], rows["target"], classes)
     for layer, recorded in records.layers.items():
         _check_layer(layer, recorded, rows)
     return typed
+
+
+def _check_pairs(pairs, targets, classes):
+    target, thing = pairs["target"], pairs["thing"]
+    if target.size and (target.min() < 0 or target.max() >= targets):
+        raise InputError(f"pairs: target {target.max()} is not a row of {targets} targets; correct")
+    if classes is not None and thing.size and not 0 <= thing.min() <= thing.max() < len(classes):
+        raise InputError(
+            f"pairs: thing {thing.max()}, but only {len(classes)} classes are named; correct it"
+        )
+    if pd.MultiIndex.from_arrays([target, thing]).has_duplicates:
+        raise InputError("pairs: the same target and thing occur twice; add them up")
 
 
 def _check_layer(layer, recorded, rows):

@@ -6,6 +6,11 @@ MANTISSA_BITS = 11
 RELATIVE_ERROR = 2.0 ** -(MANTISSA_BITS + 1)
 
 
+def relative_error(bits):
+    """Largest relative error of numbers rounded to so many mantissa bits."""
+    return 2.0 ** -(bits + 1)
+
+
 def round_mantissa(values, bits=MANTISSA_BITS):
     """Round float32 numbers to `bits` explicit mantissa bits, half to even.
 

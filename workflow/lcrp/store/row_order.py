@@ -84,3 +84,16 @@ def sorted_targets(shards, images):
         targets["image"] = place.reindex(keys).to_numpy(np.int32)
     by = [c for c in ("image", "class", "instance") if c in targets]
     return targets.sort_values([*by, "_row"], kind="stable", ignore_index=True)
+
+
+def sorted_pairs(shards, targets):
+    """Pairs of all shards by target and thing; `target` counts the merged rows."""
+    pairs = _joined(shards, "pairs")
+    place = pd.Series(
+        np.arange(len(targets)), index=pd.MultiIndex.from_frame(targets[["_shard", "_row"]])
+    )
+    if len(pairs):
+        keys = pd.MultiIndex.from_arrays([pairs["_shard"], pairs["target"]])
+        pairs["target"] = place.reindex(keys).to_numpy(np.int32)
+    by = [c for c in ("target", "thing") if c in pairs]
+    return pairs.sort_values([*by, "_row"], kind="stable", ignore_index=True)

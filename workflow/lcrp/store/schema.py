@@ -4,7 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lcrp.store.rounding import MANTISSA_BITS
+
 SCHEMA = 1
+
+# Of the relevance on other things only shares of sums over many targets are asked for.
+THING_BITS = 4
 
 # Rows of two shards may be put into one store only if these attributes are the same in both.
 IDENTITY = (
@@ -38,48 +43,58 @@ RESERVED = ("kind", "layers", "top_k", "relative_error", "target_order")
 
 @dataclass(frozen=True)
 class Recorded:
-    """One array of a layer: its row axis, type, value where nothing was recorded, meaning."""
+    """One array of a layer: its row axis, type, value where nothing was recorded, meaning.
+
+    bits: explicit bits of the mantissa that it is rounded to, 0 where it is not rounded.
+    """
 
     axis: str
     dtype: np.dtype
     fill: float | int
-    rounded: bool
+    bits: int
     meaning: str
 
 
 RECORDED = {
     "relevance": Recorded(
-        "target", np.dtype("float32"), np.nan, True, "relevance, summed over positions"
+        "target", np.dtype("float32"), np.nan, MANTISSA_BITS, "relevance, summed over positions"
     ),
     "position": Recorded(
         "target",
         np.dtype("int32"),
         -1,
-        False,
+        0,
         "flat index, into the feature map, of the neuron with the most relevance",
     ),
     "inside": Recorded(
         "target",
         np.dtype("float32"),
         np.nan,
-        True,
+        MANTISSA_BITS,
         "relevance that lands inside the annotated object; NaN without annotation",
     ),
     "landed": Recorded(
         "target",
         np.dtype("float32"),
         np.nan,
-        True,
+        MANTISSA_BITS,
         "relevance that lands anywhere in the input (less than relevance where biases absorb it)",
     ),
+    "on_thing": Recorded(
+        "pair",
+        np.dtype("float32"),
+        np.nan,
+        THING_BITS,
+        "relevance that lands on another annotated thing of the image, outside the object",
+    ),
     "activation": Recorded(
-        "image", np.dtype("float32"), np.nan, True, "activation, maximum over positions"
+        "image", np.dtype("float32"), np.nan, MANTISSA_BITS, "activation, maximum over positions"
     ),
     "activation_position": Recorded(
         "image",
         np.dtype("int32"),
         -1,
-        False,
+        0,
         "flat index, into the feature map, of the most active neuron",
     ),
 }
@@ -112,6 +127,13 @@ TARGET_COLUMNS = {
     "relevance_sum": "relevance of the whole input",
     "thing": "id of the matched annotation, empty without",
     "object_share": "share of the input that the annotated object covers (optional)",
+    "background": "share of the image, padding left out, that the object leaves (optional)",
+}
+
+PAIR_COLUMNS = {
+    "target": "row of the target in targets/",
+    "thing": "class of the thing, index into the attribute classes",
+    "area": "share of the image, padding left out, that the thing covers outside the object",
 }
 
 TYPES = {
@@ -137,9 +159,11 @@ TYPES = {
         "box_y2": "float64",
         "relevance_sum": "float64",
         "object_share": "float64",
+        "background": "float64",
         "thing": "str",
     },
+    "pairs": {"target": "int32", "thing": "int32", "area": "float64"},
 }
 
-REQUIRED = {"images": ("id", "status"), "targets": ("image", "class")}
-AXIS_OF_TABLE = {"images": "image", "targets": "target"}
+REQUIRED = {"images": ("id", "status"), "targets": ("image", "class"), "pairs": ("target", "thing")}
+AXIS_OF_TABLE = {"images": "image", "targets": "target", "pairs": "pair"}

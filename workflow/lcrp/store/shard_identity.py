@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from lcrp.errors import InputError
-from lcrp.store.schema import IDENTITY, IDENTITY_WORDS, RECORDED, RESERVED
+from lcrp.store.schema import AXIS_OF_TABLE, IDENTITY, IDENTITY_WORDS, RECORDED, RESERVED
 from lcrp.store.shards import read_table
 
 
@@ -21,6 +21,7 @@ class Shard:
     attrs: dict
     images: pd.DataFrame
     targets: pd.DataFrame
+    pairs: pd.DataFrame
     layers: dict
     shapes: dict
 
@@ -34,8 +35,8 @@ def describe(path, reader):
         names = tuple(n for n in RECORDED if f"{group}/{n}" in reader)
         layers[layer] = (reader.attributes(group)["channels"], names)
         shapes[layer] = reader.attributes(group)["shape"]
-    images, targets = read_table(reader, "images"), read_table(reader, "targets")
-    return Shard(path, attrs, images, targets, layers, shapes)
+    tables = {name: read_table(reader, name) for name in AXIS_OF_TABLE}
+    return Shard(path, attrs, **tables, layers=layers, shapes=shapes)
 
 
 def common_shapes(shards):

@@ -6,18 +6,19 @@ import pandas as pd
 from lcrp.errors import InputError
 from lcrp.store.archive import ArchiveReader, ArchiveWriter
 from lcrp.store.records import LayerRecords, ShardRecords, check, json_attributes
-from lcrp.store.rounding import RELATIVE_ERROR, round_mantissa
+from lcrp.store.rounding import RELATIVE_ERROR, relative_error, round_mantissa
 from lcrp.store.schema import (
     ABSOLUTE_SUM,
     AXIS_OF_TABLE,
     IMAGE_COLUMNS,
+    PAIR_COLUMNS,
     RECORDED,
     RESERVED,
     SCHEMA,
     TARGET_COLUMNS,
 )
 
-_MEANINGS = {"images": IMAGE_COLUMNS, "targets": TARGET_COLUMNS}
+_MEANINGS = {"images": IMAGE_COLUMNS, "targets": TARGET_COLUMNS, "pairs": PAIR_COLUMNS}
 
 
 def absolute_sums(relevance):
@@ -60,8 +61,8 @@ def layer_attributes(channels, shape):
 def array_attributes(name):
     """Attributes of a recorded array."""
     attributes = {"description": RECORDED[name].meaning}
-    if RECORDED[name].rounded:
-        attributes["relative_error"] = RELATIVE_ERROR
+    if RECORDED[name].bits:
+        attributes["relative_error"] = relative_error(RECORDED[name].bits)
     return attributes
 
 
@@ -69,8 +70,8 @@ def write_shard(path, records):
     """Write a shard file, whole or not at all.
 
     path: the file to make, by custom `<n>.zarr.zip`. records: ShardRecords; relevances and
-    activations are rounded to a relative error of 2^-12. Raises InputError when the records
-    contradict themselves or the file cannot be written.
+    activations are rounded to a relative error of 2^-12, those on other things of 2^-5. Raises
+    InputError when the records contradict themselves or the file cannot be written.
     """
     try:
         typed = check(records)
@@ -88,7 +89,10 @@ def write_shard(path, records):
             archive.group(group, layer_attributes(recorded.channels, recorded.shape))
             for name, values in recorded.arrays().items():
                 kind = RECORDED[name]
-                values = round_mantissa(values) if kind.rounded else np.asarray(values, kind.dtype)
+                if kind.bits:
+                    values = round_mantissa(values, kind.bits)
+                else:
+                    values = np.asarray(values, kind.dtype)
                 archive.array(
                     f"{group}/{name}",
                     values,
@@ -139,4 +143,5 @@ def read_shard(path):
             images=read_table(archive, "images"),
             targets=read_table(archive, "targets"),
             layers=layers,
+            pairs=read_table(archive, "pairs"),
         )

@@ -6,7 +6,7 @@ from lcrp.errors import InputError
 from lcrp.store.best_rows import RANKED
 from lcrp.store.ranking import normalised
 from lcrp.store.reading import ConceptStore
-from lcrp.store.schema import RECORDED, REQUIRED
+from lcrp.store.schema import AXIS_OF_TABLE, RECORDED, REQUIRED
 
 _PARTS = ("index", "value", "position")
 
@@ -17,11 +17,11 @@ def validate(path):
     Reads everything: checksums, shapes and dimensions of all arrays, row numbers, and whether
     the best samples of every channel are those of its recorded values. Raises InputError that
     names the file and the first thing that is wrong. Returns a dictionary of counts: images,
-    targets, layers, concepts, numbers (recorded ones, all arrays of all layers).
+    targets, pairs, layers, concepts, numbers (recorded ones, all arrays of all layers).
     """
     with ConceptStore(path) as store:
         _check_tables(store)
-        rows = {"image": len(store.images), "target": len(store.targets)}
+        rows = {axis: len(getattr(store, table)) for table, axis in AXIS_OF_TABLE.items()}
         counts = rows | {"layer": len(store.layers), "concept": 0, "number": 0}
         for name in store.layers:
             channels, numbers = _check_layer(store, name, rows)
@@ -37,6 +37,8 @@ def _wrong(store, what):
 def _check_tables(store):
     for name, columns in REQUIRED.items():
         table = getattr(store, name)
+        if name == "pairs" and table.empty:
+            continue
         for column in columns:
             if column not in table:
                 raise _wrong(store, f"no column {column!r} in {name}")
@@ -47,6 +49,9 @@ def _check_tables(store):
         raise _wrong(store, "a target refers to an image that is not there")
     if store.classes and len(index) and index.max() >= len(store.classes):
         raise _wrong(store, "a target refers to a class that is not there")
+    pairs = store.pairs
+    if len(pairs) and not pairs["target"].between(0, len(store.targets) - 1).all():
+        raise _wrong(store, "a pair refers to a target that is not there")
 
 
 def _check_layer(store, layer, rows):

@@ -1,0 +1,163 @@
+"""What is annotated in an image, and how its input falls into the object and other things.
+
+The object of a target is, as in Dreyer et al., arXiv 2211.11426, the mask of the class's pixels
+(segmentation) or the union of the class's boxes (detection); of an instance target its own region
+or box. What lies outside it belongs to the other annotated things, or to nobody.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torchvision.ops import box_iou
+
+VOID = 255
+OBJECT, UNLABELLED = -2, -1
+
+
+@dataclass(frozen=True)
+class Match:
+    """The annotated object of a target.
+
+    thing: its id, "" without one. iou: of the prediction with it, NaN without.
+    mask: (H, W) bool, input pixels; all False without.
+    """
+
+    thing: str
+    iou: float
+    mask: np.ndarray
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A partition of an input (H, W) into A parts, for T targets.
+
+    masks: (A, H, W) bool, disjoint, together everything. place: (T, A) what each part is to each
+    target: OBJECT, the class of a thing, or UNLABELLED. area: (A,) share of the image, padding
+    left out.
+    """
+
+    masks: np.ndarray
+    place: np.ndarray
+    area: np.ndarray
+
+
+class Annotation:
+    """What is annotated in one image, in the pixels of the network's input.
+
+    A crowd region (many objects that were not told apart) belongs to the object of its class, and
+    is a thing to other classes, but no instance target is matched with it.
+    """
+
+    def __init__(self, sample, geometry, task, classes, mode):
+        """classes: {class index of the dataset: of the model}. mode: "class" or "instance"."""
+        self.sample, self.geometry, self.task, self.mode = sample, geometry, task, mode
+        self._classes = classes
+        self.classes = [classes[c] for c in sample.classes_present if c in classes]
+
+    def match(self, target, predicted):
+        """The object of a target, and how well the prediction meets it.
+
+        predicted: (H, W) bool, the explained pixels of a segmentation target.
+        """
+        predicted = np.asarray(predicted)
+        things = self._of_class(target.class_index)
+        if self.mode == "instance":
+            things = [thing for thing in things if not thing.crowd]
+        if not things:
+            return Match("", np.nan, np.zeros(predicted.shape, bool))
+        if self.task == "detection":
+            return self._boxes(target, things, predicted.shape)
+        return self._region(things, predicted)
+
+    def parts(self, objects):
+        """How the input falls into objects and things: Parts.
+
+        objects: (T, H, W) bool, of the targets.
+        Every pixel is the object's where the object is; else it belongs to the smallest class
+        region that covers it (as small objects are painted over large ones; equal ones in the
+        order of classes), else to nobody. A thing is all that is annotated of one class; for an
+        instance target the others of its own class are a thing as well.
+        """
+        shape = objects.shape[1:]
+        things = [c for c in self.classes if len(self._of_class(c))]
+        regions = np.array([self._class_region(c, shape) for c in things], bool)
+        regions = regions.reshape(-1, *shape)
+        code = _codes([*regions, *objects])
+        count = int(code.max()) + 1
+        example = np.empty(count, int)
+        example[code.ravel()] = np.arange(code.size)
+        covered = regions.reshape(len(things), code.size)[:, example]
+        size = regions.sum(axis=(1, 2))
+        place = np.full((len(objects), count), UNLABELLED)
+        for n in sorted(range(len(things)), key=lambda n: (-size[n], -things[n])):
+            place[:, covered[n]] = things[n]
+        place[objects.reshape(len(objects), code.size)[:, example]] = OBJECT
+        # What is the same to every target need not be told apart.
+        place, same = np.unique(place, axis=1, return_inverse=True)
+        code, count = same.ravel()[code], place.shape[1]
+        content = self.geometry.mask_to_input(np.ones(self.geometry.original, bool))
+        area = np.bincount(code[content], minlength=count) / max(content.sum(), 1)
+        masks = code == np.arange(count)[:, None, None]
+        return Parts(masks, place, area)
+
+    def _of_class(self, index):
+        return [t for t in self.sample.things if self._classes.get(t.class_index) == index]
+
+    def _class_region(self, index, shape):
+        things = self._of_class(index)
+        if self.task == "detection":
+            return _filled(self._to_input(things), shape)
+        return self._labels == things[0].class_index
+
+    @cached_property
+    def _labels(self):
+        return self.geometry.mask_to_input(self.sample.labels(), fill=VOID)
+
+    def _to_input(self, things):
+        return self.geometry.boxes_to_input(np.array([thing.box for thing in things], float))
+
+    def _boxes(self, target, things, shape):
+        # A crowd's box says where the class is, but it is the box of no object.
+        single = [thing for thing in things if not thing.crowd]
+        own_box = torch.tensor([target.box], dtype=torch.float64)
+        overlaps = box_iou(own_box, torch.as_tensor(self._to_input(single or things)).double())[0]
+        best = int(overlaps.argmax())
+        chosen = [single[best]] if self.mode == "instance" else things
+        mask = _filled(self._to_input(chosen), shape)
+        overlap = float(overlaps[best]) if single else np.nan
+        return Match((single or things)[best].id, overlap, mask)
+
+    def _region(self, things, predicted):
+        labels = self._labels
+        mask = labels == things[0].class_index
+        thing = things[0].id
+        if self.mode == "instance":
+            numbered, count = ndimage.label(mask, structure=np.ones((3, 3)))
+            shares = ndimage.sum(predicted, numbered, range(1, count + 1))
+            best = int(np.argmax(shares)) + 1 if count else 0
+            mask, thing = (numbered == best) & mask, f"{thing}-{best}"
+        known = labels != VOID
+        union = ((mask | predicted) & known).sum()
+        overlap = (mask & predicted & known).sum() / union if union else np.nan
+        return Match(thing, float(overlap), mask)
+
+
+def _filled(boxes, shape):
+    """(H, W) bool, the pixels of some boxes; each has one at least."""
+    mask = np.zeros(shape, bool)
+    for x1, y1, x2, y2 in np.asarray(boxes).round().astype(int):
+        mask[max(y1, 0) : max(y2, y1 + 1, 0), max(x1, 0) : max(x2, x1 + 1, 0)] = True
+    return mask
+
+
+def _codes(masks):
+    """Number (H, W) of the combination of masks that each pixel is in, counted without gaps."""
+    code = np.zeros(masks[0].shape, int)
+    for mask in masks:
+        code = 2 * code + mask
+        occurs = np.bincount(code.ravel()) > 0
+        code = (np.cumsum(occurs) - 1)[code]
+    return code
