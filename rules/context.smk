@@ -5,24 +5,6 @@ rule aggregate_context:
     input:
         store=rules.merge_shards.output.store,
     output:
-        concepts=report(
-            "results/{experiment}/context/concepts.csv",
-            caption="../workflow/report/concepts.rst",
-            category="Context",
-            labels={"experiment": "{experiment}", "table": "concepts"},
-        ),
-        classes=report(
-            "results/{experiment}/context/classes.csv",
-            caption="../workflow/report/classes.rst",
-            category="Context",
-            labels={"experiment": "{experiment}", "table": "classes"},
-        ),
-        instances=report(
-            "results/{experiment}/context/instances.csv",
-            caption="../workflow/report/instances.rst",
-            category="Context",
-            labels={"experiment": "{experiment}", "table": "instances"},
-        ),
         tables="results/{experiment}/context/context.zarr.zip",
     log:
         "logs/aggregate_context/{experiment}.log",
@@ -38,6 +20,50 @@ rule aggregate_context:
         "Aggregating the context of {wildcards.experiment}"
     script:
         "../scripts/aggregate_context.py"
+
+
+rule write_context_tables:
+    input:
+        store=rules.merge_shards.output.store,
+        tables=rules.aggregate_context.output.tables,
+        effects=[],
+    output:
+        concepts=report(
+            "results/{experiment}/context/concepts.csv",
+            caption="../workflow/report/concepts.rst",
+            category="Context",
+            labels={"experiment": "{experiment}", "table": "concepts"},
+        ),
+        classes=report(
+            "results/{experiment}/context/classes.csv",
+            caption="../workflow/report/classes.rst",
+            category="Context",
+            labels={"experiment": "{experiment}", "table": "classes"},
+        ),
+        pairs=report(
+            "results/{experiment}/context/pairs.csv",
+            caption="../workflow/report/pairs.rst",
+            category="Context",
+            labels={"experiment": "{experiment}", "table": "pairs"},
+        ),
+        instances=report(
+            "results/{experiment}/context/instances.csv",
+            caption="../workflow/report/instances.rst",
+            category="Context",
+            labels={"experiment": "{experiment}", "table": "instances"},
+        ),
+    log:
+        "logs/write_context_tables/{experiment}.log",
+    benchmark:
+        "benchmarks/results/write_context_tables/{experiment}.tsv"
+    conda:
+        "../workflow/envs/lcrp.yaml"
+    resources:
+        mem_mb=2000,
+    message:
+        "Writing the context tables of {wildcards.experiment}"
+    script:
+        "../scripts/write_context_tables.py"
 
 
 rule swap_contexts:

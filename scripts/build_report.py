@@ -36,7 +36,7 @@ if __name__ == "__main__":
             layer=first_layer(params.layer),
             quality=given.quality,
             quality_classes=given.quality_classes,
-            tables={name: given[name] for name in ("concepts", "classes", "instances")},
+            tables={name: given[name] for name in ("concepts", "classes", "pairs", "instances")},
             gallery=Path(given.gallery).parent,
             atlas=given.atlas,
             # Empty where the images were not drawn.

@@ -63,7 +63,12 @@ def test_another_layer_list_analyses_again_without_training(project):
 
 def test_other_context_settings_aggregate_again(project):
     project.change("segmentation", {"context.minimum_targets": 2})
-    assert rules(project.plan()) == {"aggregate_context", "build_report", "all"}
+    assert rules(project.plan()) == {
+        "aggregate_context",
+        "write_context_tables",
+        "build_report",
+        "all",
+    }
 
 
 def test_how_it_is_computed_changes_nothing(project):

@@ -13,7 +13,7 @@ def build(folder, targets, relevance, inside, **more):
     """A merged store with one layer `conv` (or several, given dictionaries) of these rows.
 
     targets: list of (image number, class index); relevance, inside: (targets, channels);
-    more: `columns` of the targets, `landed`, `top_k`.
+    more: `columns` of the targets, `landed`, `pairs` and `on_thing`, `top_k`.
     """
     if not isinstance(relevance, dict):
         relevance, inside = {"conv": relevance}, {"conv": inside}
@@ -28,6 +28,7 @@ def build(folder, targets, relevance, inside, **more):
             relevance=np.asarray(values, np.float32),
             inside=np.asarray(inside[name], np.float32),
             landed=np.asarray(landed[name], np.float32) if name in landed else None,
+            on_thing=more["on_thing"][name] if "on_thing" in more else None,
         )
         for name, values in relevance.items()
     }
@@ -36,6 +37,7 @@ def build(folder, targets, relevance, inside, **more):
         pd.DataFrame({"id": [f"scene {i}" for i in range(images)], "status": "ok"}),
         table,
         layers,
+        more.get("pairs", pd.DataFrame()),
     )
     write_shard(folder / "0.zarr.zip", records)
     merge_shards([folder / "0.zarr.zip"], folder / "store.zarr.zip", more.get("top_k", 40))

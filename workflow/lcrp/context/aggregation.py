@@ -10,6 +10,7 @@ import pandas as pd
 from lcrp.context.bootstrap import ImageBootstrap
 from lcrp.context.columns import (
     COLUMNS,
+    EFFECTS,
     FEW,
     KINDS,
     MISSED,
@@ -19,9 +20,11 @@ from lcrp.context.columns import (
     NOT_FINITE,
     NOTES,
     UNANNOTATED,
+    UNLABELLED,
     WHOLE,
 )
-from lcrp.context.scores import ClassRows, Settings, score_layer
+from lcrp.context.pairs import pair_table
+from lcrp.context.scores import NOTHING, ClassRows, Settings, score_layer
 from lcrp.errors import InputError
 from lcrp.store.archive import ArchiveWriter
 
@@ -108,6 +111,7 @@ def aggregate(store, destination, layers="all", **settings):
     )
     rows = len(store.targets)
     together = _Together(np.zeros(rows), np.zeros(rows), np.zeros(rows, bool))
+    on_thing = np.zeros(len(store.pairs))
     best = _Leading(rows)
     class_tables = []
     with ArchiveWriter(destination) as archive:
@@ -116,6 +120,7 @@ def aggregate(store, destination, layers="all", **settings):
             scores = score_layer(store, layer, present, settings, bootstrap)
             _write_layer(archive, layer, scores, present)
             together.add(scores)
+            on_thing += scores.on_thing
             best.update(scores, number)
             own = _Together(scores.total, scores.inside, scores.signed)
             table = _class_table(store, classes, own, settings, bootstrap)
@@ -130,7 +135,18 @@ def aggregate(store, destination, layers="all", **settings):
         order = pd.Categorical(table["class"], list(dict.fromkeys(store.classes)), ordered=True)
         table = table.iloc[np.argsort(order.codes, kind="stable")]
         _write_columns(archive, "classes", table, "row")
+        pairs = pair_table(
+            store,
+            classes,
+            together,
+            on_thing,
+            settings,
+            bootstrap,
+            lambda chosen: _explain(chosen, settings),
+        )
+        _write_columns(archive, "pairs", pairs, "pair")
         instances = _instance_table(store, notes, together, best, layers)
+        instances["lies_on"] = _where(store, notes, together, on_thing)
         _write_columns(archive, "instances", instances, "target")
 
 
@@ -193,6 +209,12 @@ _ARRAYS = {
 }
 
 
+_THINGS = {
+    "thing": "things with most outside relevance: class index, -1 unlabelled, -2 none",
+    "thing_share": "their shares of the outside relevance of the concept",
+}
+
+
 def _write_layer(archive, layer, scores, present):
     group = f"layers/{layer}"
     archive.group(group)
@@ -208,6 +230,12 @@ def _write_layer(archive, layer, scores, present):
             fill,
             {"description": meaning},
         )
+    for name, meaning in _THINGS.items():
+        values = getattr(scores, name)
+        fill = np.nan if values.dtype.kind == "f" else NOTHING
+        chunks = (1, *values.shape[1:])
+        dimensions = ("class", "rank", "channel")
+        archive.array(f"{group}/{name}", values, dimensions, chunks, fill, {"description": meaning})
     own = _Together(scores.total, scores.inside, scores.signed)
     archive.array(
         f"{group}/context_share",
@@ -299,9 +327,31 @@ def _instance_table(store, notes, together, best, layers):
     )
 
 
+def _where(store, notes, together, on_thing):
+    """Per target the three things with most relevance outside its object: `dog (0.12), ...`."""
+    shares = [[] for _ in notes]
+    left = together.total - together.inside
+    total = np.where(together.total > 0, together.total, np.nan)
+    if len(store.pairs):
+        pairs = zip(store.pairs["target"], store.pairs["thing"], on_thing, strict=True)
+        for row, thing, on in pairs:
+            shares[row].append((on / total[row], store.classes[thing]))
+            left[row] -= on
+        for row, rest in enumerate(left / total):
+            shares[row].append((rest, UNLABELLED))
+    named = []
+    for note, found in zip(notes, shares, strict=True):
+        found = sorted((f for f in found if f[0] >= 0.005), key=lambda f: (-f[0], f[1]))[:3]
+        found = found if note == NONE else []
+        named.append(", ".join(f"{name} ({share:.3f})" for share, name in found))
+    return np.array([*named, ""], object)[:-1]
+
+
 def _write_columns(archive, name, table, dimension):
     archive.group(name)
     for column in COLUMNS[name]:
+        if column in EFFECTS:
+            continue
         values = table[column].to_numpy()
         if values.dtype.kind not in "iufb":
             values = values.astype(object)

@@ -20,6 +20,19 @@ _KIND = {
     "note": "why a value is empty",
 }
 
+_EFFECT = {
+    "effect": (
+        "what intervention did: mean drop of the class's probability, or of its detection rate "
+        "where that is larger; empty where it was not tested"
+    ),
+    "effect_low": "lower end of its confidence interval (bootstrap over images)",
+    "effect_high": "upper end of its confidence interval",
+    "control": "the effect of the control intervention",
+    "difference": "effect minus control",
+    "p_adjusted": "p-value of the difference, corrected for the number of tests",
+    "confirmed": "whether the effect is beyond chance and large enough to matter",
+}
+
 COLUMNS = {
     "concepts": {
         "class": "name of the explained class",
@@ -37,6 +50,10 @@ COLUMNS = {
             "same, as in the paper"
         ),
         "relmax_targets": "number of targets in that mean",
+        "lies_on": (
+            "things with most of the relevance outside the object, each with its share of it; "
+            "unlabelled: what is not annotated"
+        ),
         **_KIND,
         "references": "rows, in the store, of the class's best targets, separated by spaces",
         "reference_images": "ids of their images, separated by semicolons",
@@ -53,6 +70,30 @@ COLUMNS = {
             "concepts with most relevance outside the object, each with its share of the class's "
             "outside relevance in the layer; empty in the row all"
         ),
+        **_EFFECT,
+        "intervention": "what the effect is that of: how the background was replaced",
+    },
+    "pairs": {
+        "class": "name of the explained class",
+        "thing": "class of another annotated thing, or unlabelled: the rest of the background",
+        "targets": "number of scored targets of the class in images with the thing",
+        "images": "number of images that these are in",
+        "share": "share of the relevance of the class, in all its images, that lies on the thing",
+        "low": "lower end of its confidence interval (bootstrap over images)",
+        "high": "upper end of its confidence interval",
+        "share_together": "the same share in the images with both alone",
+        "together": "share of the images of the class that have the thing",
+        "expected": (
+            "share that would lie there if the relevance outside the object were shuffled within "
+            "the background of each image: in proportion to the thing's area"
+        ),
+        "lift": "share divided by the expected share",
+        "p": (
+            "how often chance gives as large a sum, over images, of relevance beyond the expected: "
+            "its sign in every image drawn at random"
+        ),
+        **_EFFECT,
+        "note": "why a value is empty",
     },
     "instances": {
         "target": "row of the target in the store",
@@ -63,6 +104,7 @@ COLUMNS = {
         "iou": "intersection over union of prediction and annotation",
         "thing": "id of the annotated object",
         "context_share": "share of the relevance of all layers that lies outside the object",
+        "lies_on": "where, outside the object: things, each with its share of the relevance",
         "leading_layer": "layer of the concept with most normalised relevance outside the object",
         "leading_concept": "that concept",
         "leading_share": "its normalised relevance outside the object",
@@ -83,3 +125,6 @@ NOTES = (
 )
 (NONE, FEW, UNANNOTATED, WHOLE, NO_RELEVANCE, NO_TARGET, NOT_FINITE, MISSED) = range(len(NOTES))
 KINDS = ("exact", "signed share")
+UNLABELLED = "unlabelled"
+# Columns that come from interventions, not from the store.
+EFFECTS = (*_EFFECT, "intervention")

@@ -10,6 +10,11 @@ from lcrp.context.columns import FEW, NO_RELEVANCE, NONE
 # Stored numbers are rounded: a share may exceed its bounds by that much and still be exact.
 TOLERANCE = 2.0**-9
 
+# How many things a concept's outside relevance is said to lie on, and the least share worth it.
+THINGS = 3
+LEAST_SHARE = 0.005
+UNLABELLED, NOTHING = -1, -2
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -59,6 +64,9 @@ class LayerScores:
     relevance, share, context_score, context_low, context_high, context_score_relmax: (K, C)
     float32; relmax_targets (K, C) int32; exact (K, C) bool; note (K, C) int8, see columns.NOTES;
     outside (K, C) float32: share of the class's outside relevance in the layer.
+    thing (K, N, C) int16, thing_share (K, N, C) float32: the N things with most of the relevance
+    outside the object, and their shares of it; a class index, -1 for unlabelled, -2 for none.
+    on_thing (P,) float64: positive relevance of all concepts that lies on the thing of a pair.
     total, inside: (T,) float64, positive relevance of all concepts, and the part inside.
     leading_share (T,) float32, leading_concept (T,) int32: the concept with most normalised
     relevance outside the object. signed (T,) bool: whether some relevance is negative.
@@ -74,6 +82,9 @@ class LayerScores:
     exact: np.ndarray
     note: np.ndarray
     outside: np.ndarray
+    thing: np.ndarray
+    thing_share: np.ndarray
+    on_thing: np.ndarray
     total: np.ndarray
     inside: np.ndarray
     leading_share: np.ndarray
@@ -81,7 +92,7 @@ class LayerScores:
     signed: np.ndarray
 
 
-def _empty_scores(classes, channels, targets):
+def _empty_scores(classes, channels, targets, pairs):
     floats = ("relevance", "share", "context_score", "context_low", "context_high")
     floats = (*floats, "context_score_relmax", "outside")
     return LayerScores(
@@ -89,12 +100,40 @@ def _empty_scores(classes, channels, targets):
         relmax_targets=np.zeros((classes, channels), np.int32),
         exact=np.ones((classes, channels), bool),
         note=np.full((classes, channels), NONE, np.int8),
+        thing=np.full((classes, THINGS, channels), NOTHING, np.int16),
+        thing_share=np.full((classes, THINGS, channels), np.nan, np.float32),
+        on_thing=np.zeros(pairs),
         total=np.zeros(targets),
         inside=np.zeros(targets),
         leading_share=np.full(targets, -np.inf, np.float32),
         leading_concept=np.full(targets, -1, np.int32),
         signed=np.zeros(targets, bool),
     )
+
+
+class Pairs:
+    """Targets and the other things of their images; which of them count for which class."""
+
+    def __init__(self, table, classes):
+        """table: of the store; classes: list of ClassRows."""
+        count = len(table)
+        self.target = table["target"].to_numpy() if count else np.empty(0, np.int64)
+        self.thing = table["thing"].to_numpy() if count else np.empty(0, np.int64)
+        self._rows = []
+        for rows in classes:
+            chosen = np.flatnonzero(np.isin(self.target, rows.scored))
+            self._rows.append(chosen[np.argsort(self.thing[chosen], kind="stable")])
+
+    def __len__(self):
+        return len(self.target)
+
+    def of_class(self, number, values):
+        """Things of the scored targets of a class (K,), and the sums of values (P, ...) on each."""
+        rows = self._rows[number]
+        things, starts = np.unique(self.thing[rows], return_index=True)
+        if not len(rows):
+            return things, np.zeros((0, *values.shape[1:]))
+        return things, np.add.reduceat(values[rows], starts, axis=0)
 
 
 def _clean(values):
@@ -114,7 +153,8 @@ def score_layer(store, layer, classes, settings, bootstrap=None):
         {c.index: c.images for c in classes}, settings.draws, settings.seed
     )
     opened = store.layer(layer)
-    scores = _empty_scores(len(classes), opened.channels, len(store.targets))
+    pairs = Pairs(store.pairs if store.holds(layer, "on_thing") else store.pairs[:0], classes)
+    scores = _empty_scores(len(classes), opened.channels, len(store.targets), len(store.pairs))
     sums = store.read(layer, "absolute_sum")
     width = opened.relevance.chunks[1]
     for start in range(0, opened.channels, width):
@@ -126,6 +166,9 @@ def score_layer(store, layer, classes, settings, bootstrap=None):
             whole = store.read(layer, "landed", concepts=part).astype(np.float64)
         block = _Block(relevance, whole, inside, sums)
         block.add_to_targets(scores, start)
+        if len(pairs):
+            on_thing = store.read(layer, "on_thing", concepts=part).astype(np.float64)
+            block.add_things(scores, pairs, on_thing, classes, part)
         for number, rows in enumerate(classes):
             best = store.best_rows(layer, rows.index, part)
             block.score_class(scores, number, rows, part, best, settings, bootstrap)
@@ -169,6 +212,26 @@ class _Block:
         better = value > scores.leading_share
         scores.leading_share[better] = value[better]
         scores.leading_concept[better] = leading[better] + start
+
+    def add_things(self, scores, pairs, on_thing, classes, part):
+        """What lies on other things: per pair, and per class and concept the largest shares."""
+        on_thing = np.where(self.counted[pairs.target], _clean(on_thing), 0.0)
+        scores.on_thing += on_thing.sum(axis=1)
+        for number, rows in enumerate(classes):
+            things, sums = pairs.of_class(number, on_thing)
+            if rows.note not in (NONE, FEW) or not rows.images:
+                continue
+            outside = (self.total - self.inside)[rows.scored].sum(axis=0)
+            # What is left to unlabelled ground may fall below zero by rounding.
+            rest = np.maximum(outside - sums.sum(axis=0), 0)
+            sums = np.vstack([sums, rest])
+            things = np.append(things, UNLABELLED)
+            share = np.divide(sums, outside, out=np.zeros_like(sums), where=outside > 0)
+            best = np.argsort(-share, axis=0, kind="stable")[:THINGS]
+            largest = np.take_along_axis(share, best, 0)
+            there = largest > LEAST_SHARE
+            scores.thing[number, : len(best), part] = np.where(there, things[best], NOTHING)
+            scores.thing_share[number, : len(best), part] = np.where(there, largest, np.nan)
 
     def score_class(self, scores, number, rows, part, best, settings, bootstrap):
         place = (number, part)

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from lcrp.context.aggregation import aggregate
-from lcrp.context.columns import COLUMNS, FEW, KINDS
+from lcrp.context.columns import COLUMNS, FEW, KINDS, UNLABELLED
+from lcrp.context.effects import with_effects
+from lcrp.context.scores import NOTHING
 from lcrp.errors import InputError
 from lcrp.store.archive import ArchiveReader
 from lcrp.store.shards import read_table
@@ -21,7 +23,8 @@ class ContextTables:
     """The file that `aggregate` makes, opened for reading; a context manager.
 
     path: the file; store: the ConceptStore that it was made from (for numbers of targets and
-    references). classes, instances: data frames; columns as in columns.COLUMNS.
+    references). classes, pairs, instances: data frames; columns as in columns.COLUMNS, but for the
+    effects.
     """
 
     def __init__(self, path, store):
@@ -35,6 +38,7 @@ class ContextTables:
         self.layers = self.attrs["layers"]
         self.classes = read_table(self._archive, "classes")
         self.instances = read_table(self._archive, "instances")
+        self.pairs = read_table(self._archive, "pairs")
 
     def __enter__(self):
         return self
@@ -92,6 +96,7 @@ class ContextTables:
                 "rank": rank,
                 **counts,
                 **{name: values[name] for name in names[:-2]},
+                "lies_on": self._things(group, row),
                 "kind": np.where(scored, kinds, ""),
                 "note": notes,
                 "references": references,
@@ -99,6 +104,16 @@ class ContextTables:
             }
         )
         return table.iloc[order][list(COLUMNS["concepts"])]
+
+    def _things(self, group, row):
+        thing, share = (
+            self._archive.read(f"{group}/{name}", row)[0] for name in ("thing", "thing_share")
+        )
+        names = np.array([*self.store.classes, "", UNLABELLED], object)
+        return [
+            ", ".join(f"{names[t]} ({s:.3f})" for t, s in zip(*own, strict=True) if t != NOTHING)
+            for own in zip(thing.T, share.T, strict=True)
+        ]
 
     def _counts(self, wanted):
         row = self.classes[
@@ -126,8 +141,9 @@ def context_tables(store, layers="all", **settings):
     """The context tables of a store as data frames.
 
     store: merged ConceptStore; layers, settings: as for `aggregate`. Returns a dictionary with
-    the data frames concepts, classes and instances; columns as in COLUMNS. For large stores use
-    `aggregate`, which does not hold all concepts of all classes at once.
+    the data frames concepts, classes, pairs and instances; columns as in COLUMNS, those of effects
+    empty. For large stores use `aggregate`, which does not hold all concepts of all classes at
+    once.
     """
     with TemporaryDirectory() as folder:
         path = Path(folder) / "context.zarr.zip"
@@ -141,23 +157,27 @@ def context_tables(store, layers="all", **settings):
                 concepts = pd.DataFrame(columns=list(COLUMNS["concepts"]))
             return {
                 "concepts": concepts,
-                "classes": tables.classes,
+                "classes": with_effects(tables.classes, "classes"),
+                "pairs": with_effects(tables.pairs, "pairs"),
                 "instances": tables.instances,
             }
 
 
-def write_csv(tables, concepts=None, classes=None, instances=None):
+def write_csv(tables, concepts=None, classes=None, pairs=None, instances=None, effects=None):
     """Write the tables as CSV files, those whose path is given, each whole or not at all.
 
-    tables: ContextTables. Concepts are written class by class. Numbers have six digits; an empty
-    field means that there is no value, and `note` says why.
+    tables: ContextTables. effects: data frame of the interventions, put beside the scores of
+    classes and pairs, which are then ordered by effect. Concepts are written class by class.
+    Numbers have six digits; an empty field means that there is no value, and `note` says why.
     """
     count = len(tables.store.classes)
     if concepts:
         parts = (tables.concepts(index) for index in range(count))
         _write(concepts, "concepts", parts)
     if classes:
-        _write(classes, "classes", [tables.classes])
+        _write(classes, "classes", [with_effects(tables.classes, "classes", effects)])
+    if pairs:
+        _write(pairs, "pairs", [with_effects(tables.pairs, "pairs", effects)])
     if instances:
         _write(instances, "instances", [tables.instances])
 

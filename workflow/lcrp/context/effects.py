@@ -1,0 +1,70 @@
+"""Effects of interventions beside the scores of classes and pairs."""
+
+import numpy as np
+import pandas as pd
+
+from lcrp.context.columns import COLUMNS
+from lcrp.errors import InputError
+
+# Kind of intervention that a table is about, and what tells its rows apart.
+_KINDS = {"classes": ("background", ["class"]), "pairs": ("thing", ["class", "thing"])}
+_NAMED = {"effect_low": "low", "effect_high": "high"}
+
+
+def read_effects(path):
+    """effects.csv as a data frame; InputError where it is none."""
+    try:
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); measure the effect again") from error
+    for column in ("kind", "intervention", "class", "thing", "effect", "confirmed"):
+        if column not in table:
+            raise InputError(f"{path}: has no column {column}; measure the effect again")
+    return table
+
+
+def with_effects(table, name, effects=None):
+    """A table of scores with the columns of effects, ordered by effect.
+
+    name: "classes" or "pairs". effects: data frame of effects.csv, None without any: then the
+    columns are empty. Of several interventions on the same class (or class and thing) the one is
+    named that was confirmed, of several such the one with the largest effect. Of classes the row
+    `all` has the effect. Rows without an effect follow, pairs by their share.
+    """
+    kind, keys = _KINDS[name]
+    columns = [c for c in COLUMNS[name] if c not in table]
+    joined = table.copy()
+    for column in columns:
+        text = column in ("confirmed", "intervention")
+        joined[column] = (
+            np.array([""] * len(table), object) if text else np.full(len(table), np.nan)
+        )
+    if effects is not None and len(effects):
+        chosen = effects[effects["kind"] == kind].copy()
+        chosen["confirmed"] = chosen["confirmed"].astype(str).str.lower()
+        order = ["confirmed", "effect"]
+        chosen = chosen.sort_values(order, ascending=False, kind="stable", key=_ranked)
+        chosen = chosen.drop_duplicates(keys).set_index(keys)
+        for row in joined.index:
+            key = tuple(joined.loc[row, keys]) if len(keys) > 1 else joined.loc[row, keys[0]]
+            if key not in chosen.index or joined.loc[row].get("layer", "all") != "all":
+                continue
+            effect = chosen.loc[key]
+            for column in columns:
+                source = _NAMED.get(column, column)
+                if source in effect:
+                    joined.loc[row, column] = effect[source]
+            notes = [joined.loc[row, "note"], effect.get("note", "")]
+            joined.loc[row, "note"] = "; ".join(str(n) for n in notes if n and n == n)
+    if name == "classes":
+        whole = joined[joined["layer"] == "all"].set_index("class")["effect"]
+        keys = -joined["class"].map(whole[~whole.index.duplicated()])
+        order = np.argsort(keys.fillna(np.inf).to_numpy(float), kind="stable")
+    else:
+        by = [-joined[column].fillna(-np.inf).to_numpy(float) for column in ("share", "effect")]
+        order = np.lexsort(by)
+    return joined.iloc[order][list(COLUMNS[name])].reset_index(drop=True)
+
+
+def _ranked(column):
+    return column == "true" if column.name == "confirmed" else column.fillna(-np.inf)
