@@ -187,6 +187,44 @@ class Explainer:
         start, _ = self._relevance_at(prediction, [target], node)
         return self._conditional(prediction.record, node, start, target.image, concepts, positions)
 
+    def neurons(self, prediction, layer, images, concepts, positions):
+        """Where single neurons see: (K, H, W) input relevance of a relevance of 1 at each.
+
+        Relevance is linear in where it starts: of any target, the heatmap conditional on one
+        neuron is this one times the relevance that the target has there. Paths around the layer
+        are left out.
+        images: which image of the prediction, for each neuron. concepts, positions: its channel,
+        and its flat index in the feature map.
+        """
+        (name,) = self.select([layer])
+        self._check_concepts(name, concepts)
+        record = prediction.record
+        node = record.program.layers[name]
+        channels, height, width = record.program.graph.nodes[node].shape[1:]
+        order = sorted(range(len(images)), key=lambda k: images[k])  # as `Rows` wants them
+        heatmaps = torch.zeros(len(images), *prediction.size)
+
+        def some(begin, stop):
+            chosen = order[begin:stop]
+            seed = torch.zeros(
+                (len(chosen), channels, height, width), dtype=self.dtype, device=self.device
+            ).contiguous(memory_format=torch.channels_last)
+            for row, k in enumerate(chosen):
+                y, x = divmod(int(positions[k]), width)
+                seed[row, int(concepts[k]), y, x] = 1
+            rows = Rows([int(images[k]) for k in chosen])
+            Walk(record, needed=[0]).run({node: (seed, rows)}, {0: keep(chosen)})
+
+        def keep(chosen):
+            return lambda relevance, rows: heatmaps.index_copy_(
+                0,
+                torch.tensor([chosen[member] for member in rows.members]),
+                relevance.float().sum(1).cpu(),
+            )
+
+        self._in_batches(len(order), some)
+        return heatmaps
+
     def _conditional(self, record, node, start, image, concepts, positions):
         concepts = [int(concept) for concept in concepts]
 

@@ -29,9 +29,9 @@ class Marked:
 class Reference:
     """One reference image of a concept, cropped to where its strongest neuron sees.
 
-    picture: (s, t, 3) uint8; heatmap: (s, t) float32, relevance of the neuron at each pixel of
-    the picture; relevant: (s, t) bool, what is not to be dimmed; window: x1, y1, x2, y2 of the
-    crop in the image. `problem` says why there is no picture.
+    picture: (s, t, 3) uint8; heatmap: (s, t) float32, where in the picture the neuron's relevance
+    comes from, in shares of it; relevant: (s, t) bool, what is not to be dimmed; window: x1, y1,
+    x2, y2 of the crop in the image. `problem` says why there is no picture.
     """
 
     image_id: str
