@@ -166,6 +166,7 @@ def context_of(folder, store):
     with open_store(store) as opened:
         for name, table in context_tables(opened, minimum_targets=2, draws=20).items():
             if name == "classes":
+                table = table.astype({"confirmed": object})
                 table["effect"] = np.where(table["layer"] == "all", 0.1, np.nan)
                 for place, (effect, low, high, confirmed) in enumerate(
                     [(0.62, 0.5, 0.71, True), (0.02, -0.04, 0.06, False)]
@@ -207,7 +208,8 @@ def effects_of(folder):
     (folder / "effect" / "index.csv").write_text(
         "class,thing,intervention,image,before,after,probability_before,probability_after\n"
         "boat,car,removed,scene 1,boat-car-0-before.png,boat-car-0-after.png,0.95,0.21\n"
-        "boat,,other-class,scene 1,gone.png,gone.png,0.95,0.21\n"
+        "boat,,other-class,scene 1,boat-car-0-before.png,boat-car-0-after.png,0.95,0.21\n"
+        "boat,traffic light,removed,scene 1,gone.png,gone.png,0.95,0.21\n"
     )
     return folder / "effects.csv"
 

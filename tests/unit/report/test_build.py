@@ -111,6 +111,11 @@ def test_confirmed_effects_stand_beside_the_scores(report):
     assert sorted(p.name for p in (report / "effect").iterdir()) == [
         "boat-car-0-after.png", "boat-car-0-before.png"
     ]  # fmt: skip
+    assert "boat needs its background" in text
+    about = " ".join(Page(report / "classes" / "boat.html").text.split())
+    assert "the background , other-class, image scene 1" in about.replace(
+        "background,", "background ,"
+    )
     first = " ".join(Page(report / "index.html").text.split())
     assert "What the model needs" in first and "boat needs car" in first
     page = Page(report / "classes" / "boat.html")

@@ -164,6 +164,15 @@ class _Report:
         """Facts of the classes, those with most relevance outside the object first."""
         return sorted(self.class_facts, key=lambda f: (f["outside"] is None, -(f["outside"] or 0)))
 
+    def examples_of(self, name):
+        """[(thing, examples)] of a class; an empty thing means the whole background."""
+        start = f"{name}\n"
+        return [
+            (key.removeprefix(start), examples)
+            for key, examples in self.effect_examples.items()
+            if key.startswith(start)
+        ]
+
     def classes_by_effect(self):
         """Facts of the classes whose context was intervened on, the largest effect first."""
         tested = [facts for facts in self.class_facts if facts["effect"] is not None]
@@ -473,10 +482,14 @@ class _Report:
         score = (
             targets["score"].to_numpy(float) if "score" in targets else np.full(len(share), np.nan)
         )
+        pairs = self.store.pairs
         write_data(
             self.folder,
             "targets",
             {
+                # Which other annotated things are in the images of which targets.
+                "paired": pairs["target"].tolist(),
+                "thing": pairs["thing"].tolist(),
                 "images": [str(id) for id in self.store.images["id"]],
                 "image": targets["image"].tolist(),
                 "class": targets["class"].tolist(),
@@ -584,8 +597,12 @@ def _weighted(outside, relevance):
 
 def _descriptions(name):
     """What the columns of a context table mean, where the library says so."""
-    try:
-        from lcrp import context
-    except ImportError:
-        return {}
-    return getattr(context, "COLUMNS", {}).get(name, {})
+    if name == "effects":
+        try:
+            from lcrp import effect
+        except ImportError:
+            return {}
+        return effect.COLUMNS
+    from lcrp import context
+
+    return context.COLUMNS.get(name, {})

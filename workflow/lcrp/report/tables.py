@@ -15,13 +15,13 @@ from lcrp.report.data_files import plain, write_data
 _LINKED = ("class", "image", "concept", "layer")
 _SHARE = re.compile(
     r"(.+_)?share|context_(score|low|high|score_relmax)|recognised|follows|stays|other|missed"
-    r"|(effect_)?(low|high)|expected|effect|control|difference|probability_\w+|detected_\w+"
+    r"|share_together|together|(effect_)?(low|high)|expected|effect|control|difference|probability_\w+|detected_\w+"
 )
 # Wide or secondary; shown when asked for.
 _ASIDE = {
     "scored", "images", "relevance", "relmax_targets", "kind", "references", "reference_images",
-    "target", "targets", "thing", "p", "low", "high", "expected", "control", "effect_low",
-    "effect_high", "size", "logit_change",
+    "target", "targets", "thing", "p", "low", "high", "expected", "control", "effect_low", "share_together",
+    "effect_high", "size", "logit_change", "together",
 }  # fmt: skip
 
 

@@ -76,8 +76,11 @@ document.addEventListener("DOMContentLoaded", () => {
   const behind = (targets, index, thing) => {
     const other = site.classes.indexOf(thing);
     const places = [...targets.class.keys()];
-    const there = other < 0 ? null : new Set(places.filter((n) => targets.class[n] === other).map((n) => targets.image[n]));
-    return places.filter((n) => targets.class[n] === index && (!there || there.has(targets.image[n])));
+    const ofClass = places.filter((n) => targets.class[n] === index);
+    if (other < 0) return ofClass;
+    const there = new Set(places.filter((n) => targets.class[n] === other).map((n) => targets.image[n]));
+    const annotated = new Set(targets.paired.filter((_, k) => targets.thing[k] === other));
+    return ofClass.filter((n) => annotated.has(n) || there.has(targets.image[n]));
   };
 
   const images = (targets, places, name, index) => {
