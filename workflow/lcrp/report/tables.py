@@ -20,8 +20,8 @@ _SHARE = re.compile(
 # Wide or secondary; shown when asked for.
 _ASIDE = {
     "scored", "images", "relevance", "relmax_targets", "kind", "references", "reference_images",
-    "target", "targets", "thing", "p", "low", "high", "expected", "control", "effect_low", "share_together",
-    "effect_high", "size", "logit_change", "together",
+    "target", "targets", "thing", "p", "low", "high", "expected", "control", "effect_low",
+    "effect_high", "size", "logit_change", "share_together", "together",
 }  # fmt: skip
 
 
