@@ -197,3 +197,10 @@ def swapped(name):
     return lambda wildcards: (
         rules.swap_contexts.output[name] if experiment(wildcards).scenes else []
     )
+
+
+def verified(wildcards):
+    """The verification of the scores, where it is to be made with the report."""
+    if not experiment(wildcards).verification.enabled:
+        return []
+    return rules.verify_scores.output.verification

@@ -66,6 +66,108 @@ rule write_context_tables:
         "../scripts/write_context_tables.py"
 
 
+rule plot_context:
+    input:
+        store=rules.merge_shards.output.store,
+        tables=rules.aggregate_context.output.tables,
+    output:
+        matrix=report(
+            "results/{experiment}/context/plots/matrix.png",
+            caption="../workflow/report/pairs.rst",
+            category="Context",
+            labels={"experiment": "{experiment}", "table": "class x thing"},
+        ),
+        scores=report(
+            "results/{experiment}/context/plots/scores.png",
+            caption="../workflow/report/concepts.rst",
+            category="Context",
+            labels={"experiment": "{experiment}", "table": "score against relevance"},
+        ),
+        layers=report(
+            "results/{experiment}/context/plots/layers.png",
+            caption="../workflow/report/classes.rst",
+            category="Context",
+            labels={"experiment": "{experiment}", "table": "scores by layer"},
+        ),
+    log:
+        "logs/plot_context/{experiment}.log",
+    benchmark:
+        "benchmarks/results/plot_context/{experiment}.tsv"
+    conda:
+        "../workflow/envs/lcrp.yaml"
+    resources:
+        mem_mb=2000,
+    message:
+        "Plotting the context of {wildcards.experiment}"
+    script:
+        "../scripts/plot_context.py"
+
+
+rule score_heatmaps:
+    input:
+        store=rules.merge_shards.output.store,
+        weights=weights,
+    output:
+        scores=report(
+            "results/{experiment}/context/paper_scores.csv",
+            caption="../workflow/report/paper_scores.rst",
+            category="Context",
+            labels={"experiment": "{experiment}", "table": "scores by heatmaps"},
+        ),
+    log:
+        "logs/score_heatmaps/{experiment}.log",
+    benchmark:
+        "benchmarks/results/score_heatmaps/{experiment}.tsv"
+    conda:
+        "../workflow/envs/lcrp.yaml"
+    resources:
+        mem_mb=4000,
+    params:
+        scores=settings("paper_scores"),
+        source=dataset_source,
+        machine=machine,
+    message:
+        "Scoring the context of {wildcards.experiment} by conditional heatmaps"
+    script:
+        "../scripts/score_heatmaps.py"
+
+
+rule verify_scores:
+    input:
+        store=rules.merge_shards.output.store,
+        weights=weights,
+    output:
+        verification=report(
+            "results/{experiment}/verification/verification.csv",
+            caption="../workflow/report/verification.rst",
+            category="Verification",
+            labels={"experiment": "{experiment}", "table": "scores and sensitivity"},
+        ),
+        points="results/{experiment}/verification/points.csv",
+        density=report(
+            "results/{experiment}/verification/density.png",
+            caption="../workflow/report/verification.rst",
+            category="Verification",
+            labels={"experiment": "{experiment}", "table": "density"},
+        ),
+    log:
+        "logs/verify_scores/{experiment}.log",
+    benchmark:
+        "benchmarks/results/verify_scores/{experiment}.tsv"
+    conda:
+        "../workflow/envs/lcrp.yaml"
+    resources:
+        mem_mb=4000,
+    params:
+        verification=settings("verification", "enabled"),
+        source=dataset_source,
+        machine=machine,
+    message:
+        "Verifying the context scores of {wildcards.experiment}"
+    script:
+        "../scripts/verify_scores.py"
+
+
 rule swap_contexts:
     input:
         scenes=expand(

@@ -12,6 +12,7 @@ rule build_report:
         instances=rules.write_context_tables.output.instances,
         gallery=rules.render_explanations.output.gallery,
         atlas=rules.draw_atlas.output.atlas,
+        verification=verified,
         swaps=swapped("swaps"),
         swap_examples=swapped("examples"),
     output:

@@ -39,6 +39,7 @@ if __name__ == "__main__":
             tables={name: given[name] for name in ("concepts", "classes", "pairs", "instances")},
             gallery=Path(given.gallery).parent,
             atlas=given.atlas,
+            verification=Path(given.verification).parent if given.verification else None,
             # Empty where the images were not drawn.
             swaps=given.swaps or None,
             swap_examples=given.swap_examples or None,

@@ -8,7 +8,13 @@ from lcrp.configuration.analysis import Analysis
 from lcrp.configuration.dataset import Dataset, ScenesDataset
 from lcrp.configuration.entry import Entry, Text
 from lcrp.configuration.model import Model
-from lcrp.configuration.outputs import Context, Explanations, Report
+from lcrp.configuration.outputs import (
+    Context,
+    Explanations,
+    PaperScores,
+    Report,
+    Verification,
+)
 
 
 class Experiment(Entry):
@@ -32,6 +38,8 @@ class Experiment(Entry):
     analysis: Analysis = Field(default_factory=Analysis)
     explanations: Explanations = Field(default_factory=Explanations)
     context: Context = Field(default_factory=Context)
+    paper_scores: PaperScores = Field(default_factory=PaperScores)
+    verification: Verification = Field(default_factory=Verification)
     report: Report = Field(default_factory=Report)
 
     @property

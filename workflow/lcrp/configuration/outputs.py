@@ -76,6 +76,67 @@ class Context(Entry):
     )
 
 
+class Verification(Entry):
+    """Whether context scores say how sensitive concepts are to the background, measured."""
+
+    enabled: bool = Field(
+        False, description="Verify with the report; else when its file is asked for."
+    )
+    layers: Layers = Field(
+        "default",
+        description="Layers that are verified: the architecture's default ones, or names.",
+        examples=[["model.8.cv3.conv"]],
+    )
+    composite: Text = Field(
+        "EpsilonPlus", description="Rules of the relevance propagation.", examples=["EpsilonPlus"]
+    )
+    classes: Literal["all"] | list[Text] = Field(
+        "all", description="Classes by name.", examples=[["person", "dog"]]
+    )
+    samples: Count = Field(60, description="Images per class at most.", examples=[60])
+    least_samples: Count = Field(
+        20, description="Fewer images than that leave a class out.", examples=[20]
+    )
+    budget: Count = Field(
+        2000,
+        description="Pairs of image and class in all; each takes nine forward and backward passes.",
+        examples=[2000],
+    )
+    least_pixels: Count = Field(
+        500, description="Size of the smallest object, pixels of the input.", examples=[500]
+    )
+    concepts: Count = Field(
+        50, description="The most relevant concepts of each class and layer.", examples=[50]
+    )
+    references: Count = Field(
+        15, description="Of how many best targets a score is the mean.", examples=[15]
+    )
+
+
+class PaperScores(Entry):
+    """Context scores by conditional heatmaps, one backward pass each."""
+
+    layers: Layers = Field(
+        "default",
+        description="Layers that are scored: the architecture's default ones, or names.",
+        examples=[["model.8.cv3.conv"]],
+    )
+    composite: Text = Field(
+        "default",
+        description="Rules of the relevance propagation: the analysis's own, or a name.",
+        examples=["EpsilonPlus"],
+    )
+    classes: Literal["all"] | list[Text] = Field(
+        "all", description="Classes by name.", examples=[["person", "dog"]]
+    )
+    concepts: Count = Field(
+        50, description="The most relevant concepts of each class and layer.", examples=[50]
+    )
+    references: Count = Field(
+        15, description="Of how many best targets a score is the mean.", examples=[15]
+    )
+
+
 class Report(Entry):
     """The HTML report."""
 

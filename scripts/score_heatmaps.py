@@ -1,0 +1,35 @@
+"""Score the context of concepts by conditional heatmaps, as the paper defines it."""
+
+from tqdm import tqdm
+
+from job import job, whole
+from lcrp.attribution import Explainer
+from lcrp.context.heatmap_scores import heatmap_scores
+from lcrp.context.tables import FLOAT_FORMAT
+from lcrp.datasets import open_dataset
+from lcrp.models import load_model
+from lcrp.store import open_store
+
+if __name__ == "__main__":
+    with job(snakemake), open_store(snakemake.input.store) as store:
+        given = dict(snakemake.params.scores)
+        composite = given.pop("composite")
+        model = load_model(store.attrs["architecture"], snakemake.input.weights)
+        if given["layers"] == "default":
+            # Of the architecture's own choice those that were analysed.
+            chosen = [name for name in model.default_layers if name in store.layers]
+            given["layers"] = chosen or "all"
+        explainer = Explainer(
+            model,
+            store.attrs["composite"] if composite == "default" else composite,
+            device=snakemake.params.machine["device"],
+        )
+        table = heatmap_scores(
+            explainer,
+            open_dataset(snakemake.params.source, classes=model.classes),
+            store,
+            **given,
+            progress=lambda images: tqdm(images, desc="Scoring images", unit="image"),
+        )
+        with whole(snakemake.output.scores) as path:
+            table.to_csv(path, index=False, float_format=FLOAT_FORMAT)

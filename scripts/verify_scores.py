@@ -1,0 +1,31 @@
+"""Verify context scores: are concepts as sensitive to the background as their scores say?"""
+
+from tqdm import tqdm
+
+from job import job, whole
+from lcrp.context.plots import draw_density
+from lcrp.context.tables import FLOAT_FORMAT
+from lcrp.context.verification import VerificationSettings, verify
+from lcrp.datasets import open_dataset
+from lcrp.models import load_model
+from lcrp.store import open_store
+
+if __name__ == "__main__":
+    with job(snakemake), open_store(snakemake.input.store) as store:
+        given, machine = dict(snakemake.params.verification), snakemake.params.machine
+        layers = given.pop("layers")
+        model = load_model(store.attrs["architecture"], snakemake.input.weights)
+        verification, points = verify(
+            model,
+            open_dataset(snakemake.params.source, classes=model.classes),
+            store,
+            layers,
+            VerificationSettings(**given),
+            device=machine["device"],
+            batch_size=machine["batch_size"],
+            progress=lambda samples: tqdm(samples, desc="Verifying", unit="sample"),
+        )
+        for table, path in ((verification, "verification"), (points, "points")):
+            with whole(snakemake.output[path]) as part:
+                table.to_csv(part, index=False, float_format=FLOAT_FORMAT)
+        draw_density(points, verification, snakemake.output.density)

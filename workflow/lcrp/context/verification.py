@@ -1,0 +1,286 @@
+"""Does a context score say how sensitive a concept is to its background? Measured.
+
+As in Dreyer et al., arXiv 2211.11426: the background of images is replaced in eight ways, and
+the sensitivity of a concept to that is compared with its context score, by several attribution
+methods. A good score equals the sensitivity.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import torch
+from torch.nn import functional
+
+from lcrp.attribution import Explainer, Targets
+from lcrp.attribution.maps import feature_maps, relevance_maps
+from lcrp.context.aggregation import target_notes
+from lcrp.context.backgrounds import replaced_backgrounds
+from lcrp.context.columns import NONE
+from lcrp.context.heatmap_scores import leading_concepts, outside_share
+from lcrp.context.published import reported
+from lcrp.context.subjects import Subjects, on_other_images
+from lcrp.errors import InputError
+
+METHODS = (
+    "L-CRP", "transported L-CRP", "latent LRP", "activation", "GradCAM", "SS-GradCAM",
+    "guided GradCAM",
+)  # fmt: skip
+
+COLUMNS = {
+    "layer": "name of the layer",
+    "method": "what the context score was computed from",
+    "classes": "number of classes",
+    "concepts": "number of pairs of class and concept that have a score and a sensitivity",
+    "rmse": "root of the mean squared difference of score and measured sensitivity",
+    "correlation": "Pearson's, of score and measured sensitivity",
+    "paper_rmse": "what the paper reports for this family of models and layer (another model size "
+    "and other images, where these are not its own)",
+    "paper_correlation": "the same",
+}
+POINTS = {
+    "layer": "name of the layer",
+    "class": "name of the explained class",
+    "concept": "channel of the layer",
+    "samples": "number of images",
+    "relevance": "mean normalised relevance",
+    "sensitivity": "measured sensitivity to the background",
+    **{method: f"context score by {method}" for method in METHODS},
+}
+
+
+@dataclass(frozen=True)
+class VerificationSettings:
+    """How the verification is made; the numbers are the paper's, but for the budget.
+
+    composite: of L-CRP. classes: names, or "all". samples: images per class at most;
+    least_samples: fewer leave a class out. budget: pairs of image and class in all, shared
+    evenly by the classes. least_pixels: of an object, in the input. concepts: per class and
+    layer, the most relevant ones. references: best targets that a score is the mean of.
+    """
+
+    composite: str = "EpsilonPlus"
+    classes: object = "all"
+    samples: int = 60
+    least_samples: int = 20
+    budget: int = 2000
+    least_pixels: int = 500
+    concepts: int = 50
+    references: int = 15
+    minimum_iou: float = 0.3
+    seed: int = 0
+
+
+def choose_samples(store, settings):
+    """{class index: rows of the store's targets} that are used, in the order of the rows."""
+    notes = target_notes(store, store.layers[:1], settings.minimum_iou)
+    height, width = store.attrs["input_size"]
+    large = store.targets["object_share"].to_numpy() * height * width >= settings.least_pixels
+    usable = (notes == NONE) & large
+    wanted = range(len(store.classes))
+    if settings.classes != "all":
+        wanted = [store.class_index(name) for name in settings.classes]
+    found = {}
+    for index in wanted:
+        rows = np.flatnonzero(usable & (store.targets["class"] == index).to_numpy())
+        if len(rows) >= settings.least_samples:
+            found[index] = rows
+    if not found:
+        raise InputError(
+            f"{store.path}: no class has {settings.least_samples} annotated samples of at least "
+            f"{settings.least_pixels} pixels; lower verification.least_samples, or add images"
+        )
+    each = min(settings.samples, max(settings.budget // len(found), settings.least_samples))
+    random = np.random.default_rng(settings.seed)
+    return {
+        index: rows if len(rows) <= each else np.sort(random.choice(rows, each, replace=False))
+        for index, rows in found.items()
+    }
+
+
+def relative_change(before, after):
+    """|before - after| / max(|before|, |after|), at most one; zero where both are zero."""
+    largest = np.maximum(np.abs(before), np.abs(after))
+    change = np.abs(before - after)
+    return np.minimum(1, np.divide(change, largest, out=np.zeros_like(change), where=largest > 0))
+
+
+def verify(model, dataset, store, layers, settings, device="auto", batch_size=4, progress=iter):
+    """Sensitivities and scores: (verification, points), data frames; columns: COLUMNS, POINTS.
+
+    model: an `lcrp.models.Model`. layers: names. batch_size: images that are predicted together.
+    progress: wraps the list of samples. Raises InputError where no class has enough samples.
+    """
+    samples = choose_samples(store, settings)
+    run = _Verification(model, dataset, store, layers, settings, device, batch_size)
+    of_row = {int(row): index for index, rows in samples.items() for row in rows}
+    for row in progress(sorted(of_row)):
+        for subject in run.subjects.of([row]):
+            run.measure(subject, of_row[row])
+    run.choose()
+    for row in progress(run.rows_with_scores()):
+        for subject in run.subjects.of([row]):
+            run.score(subject)
+    points = run.points()
+    return summary(points, model.architecture), points
+
+
+class _Verification:
+    def __init__(self, model, dataset, store, layers, settings, device, batch_size):
+        def explainer(composite):
+            return Explainer(model, composite, device=device)
+
+        self.settings, self.store, self.model = settings, store, model
+        self.explainer = explainer(settings.composite)
+        self.gradient, self.guided = explainer("Gradient"), explainer("GuidedBackprop")
+        self.layers = self.explainer.select(layers)
+        self.subjects = Subjects(self.explainer, dataset, store)
+        self.batch_size = batch_size
+        # {class: {row: {layer: normalised relevance (C,)}}}, and the same of the changes.
+        self.relevance, self.change = defaultdict(dict), defaultdict(dict)
+        self.wanted = defaultdict(lambda: defaultdict(list))
+        self.scores = defaultdict(list)
+
+    def measure(self, subject, index):
+        """Relevance of one sample, and how it changes with the background."""
+        own = self._normalised(subject.targets)
+        variants = replaced_backgrounds(
+            subject.image, subject.object, self.model.pixels, (self.settings.seed, subject.row)
+        )
+        changes = {layer: [] for layer in self.layers}
+        for start in range(0, len(variants), self.batch_size):
+            some = self.explainer.predict(variants[start : start + self.batch_size])
+            after = self._normalised(on_other_images(subject.target, some))
+            for layer in self.layers:
+                changes[layer].append(relative_change(own[layer], after[layer]))
+        self.relevance[index][subject.row] = {layer: own[layer][0] for layer in self.layers}
+        self.change[index][subject.row] = {
+            layer: np.concatenate(changes[layer]).mean(axis=0) for layer in self.layers
+        }
+
+    def _normalised(self, targets):
+        found = self.explainer.explain(targets, layers=self.layers).relevance
+        result = {}
+        for layer, values in found.items():
+            values = values.double().numpy()
+            sums = np.abs(values).sum(axis=1, keepdims=True)
+            result[layer] = values / np.where(sums > 0, sums, 1)
+        return result
+
+    def choose(self):
+        """Concepts of every class and layer, and the best samples of each."""
+        self.relevance = {
+            index: rows
+            for index, rows in self.relevance.items()
+            if len(rows) >= self.settings.least_samples
+        }
+        for index, rows in self.relevance.items():
+            numbers = list(rows)
+            for layer in self.layers:
+                values = np.stack([rows[row][layer] for row in numbers])
+                for concept in leading_concepts(values.mean(axis=0), self.settings.concepts):
+                    order = np.argsort(-values[:, concept], kind="stable")
+                    for place in order[: self.settings.references]:
+                        if values[place, concept] > 0:
+                            wanted = self.wanted[numbers[place]][layer]
+                            wanted.append((index, concept))
+
+    def rows_with_scores(self):
+        """Rows of the samples that some concept has among its best."""
+        return sorted(self.wanted)
+
+    def score(self, subject):
+        """Scores of one sample by every method, for the concepts that it is one of the best of."""
+        mask = torch.from_numpy(subject.object)
+        layers = list(self.wanted[subject.row])
+        parts = {subject.target.image: torch.stack([mask, ~mask])}
+        landed = self.explainer.explain(subject.targets, layers=layers, parts=parts).parts
+        relevance = relevance_maps(self.explainer, subject.targets, layers)
+        features = feature_maps(self.explainer, subject.image[None], layers)
+        gradients = self._gradients(subject, layers)
+        guided = self._guided(subject)
+        for layer in layers:
+            keys = self.wanted[subject.row][layer]
+            concepts = [concept for _, concept in keys]
+            seen = features[layer][0, concepts].float().clamp(min=0).cpu()
+            slope = gradients[layer][0, concepts].float().cpu()
+            small = functional.interpolate(mask[None, None].float(), seen.shape[-2:])[0, 0] > 0.5
+            cam = (seen * slope.mean(dim=(1, 2), keepdim=True)).clamp(min=0)
+            resized = functional.interpolate(
+                cam[None], mask.shape, mode="bilinear", align_corners=False
+            )[0]
+            inside, outside = landed[layer][0].double().numpy()[:, concepts]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                transported = np.where(inside + outside > 0, outside / (inside + outside), np.nan)
+            maps = self.explainer.conditional(subject.target, layer, concepts)
+            scores = {
+                "L-CRP": outside_share(maps, mask),
+                "transported L-CRP": transported,
+                "latent LRP": outside_share(relevance[layer][0, concepts].cpu(), small),
+                "activation": outside_share(seen, small),
+                "GradCAM": outside_share(cam, small),
+                "SS-GradCAM": outside_share(cam * slope.abs(), small),
+                "guided GradCAM": outside_share(guided * resized, mask),
+            }
+            for place, (index, concept) in enumerate(keys):
+                values = [scores[method][place] for method in METHODS]
+                self.scores[layer, index, concept].append(values)
+
+    def _gradients(self, subject, layers):
+        """Gradients {layer: (1, C, h, w)} of the explained logit, of pixels their mean."""
+        targets = self._again(self.gradient, subject)
+        return relevance_maps(self.gradient, targets, layers)
+
+    def _guided(self, subject):
+        targets = self._again(self.guided, subject)
+        return self.guided.explain(targets, layers=[], heatmaps=True).heatmaps
+
+    def _again(self, explainer, subject):
+        """The target for another explainer, each of its pixels weighing the same."""
+        prediction = explainer.predict(subject.image[None])
+        (target,) = on_other_images(subject.target, prediction)
+        even = torch.full_like(target.value, 1 / len(target.value))
+        return Targets(prediction, [replace(target, value=even)])
+
+    def points(self):
+        """One row per layer, class and concept."""
+        rows = []
+        for (layer, index, concept), values in sorted(
+            self.scores.items(), key=lambda item: (self.layers.index(item[0][0]), *item[0][1:])
+        ):
+            numbers = list(self.relevance[index])
+            before = np.array([self.relevance[index][n][layer][concept] for n in numbers])
+            change = np.array([self.change[index][n][layer][concept] for n in numbers])
+            weight = np.maximum(before, 0)
+            sensitivity = (weight * change).sum() / weight.sum()
+            values = np.array(values)
+            known = np.isfinite(values)
+            count = known.sum(axis=0)
+            mean = np.divide(
+                np.where(known, values, 0).sum(axis=0),
+                count,
+                out=np.full(len(METHODS), np.nan),
+                where=count > 0,
+            )
+            name = self.store.classes[index]
+            rows.append((layer, name, concept, len(numbers), before.mean(), sensitivity, *mean))
+        return pd.DataFrame(rows, columns=list(POINTS))
+
+
+def summary(points, architecture):
+    """Agreement of every method's scores with the sensitivities, layer by layer."""
+    rows = []
+    for layer, table in points.groupby("layer", sort=False):
+        for method in METHODS:
+            known = table[np.isfinite(table[method]) & np.isfinite(table["sensitivity"])]
+            score, truth = known[method].to_numpy(), known["sensitivity"].to_numpy()
+            error = correlation = np.nan
+            if len(known):
+                error = np.sqrt(np.mean((score - truth) ** 2))
+            if len(known) > 2 and score.std() > 0 and truth.std() > 0:
+                correlation = np.corrcoef(score, truth)[0, 1]
+            published = reported(architecture, layer, method) or (np.nan, np.nan)
+            classes = known["class"].nunique()
+            rows.append((layer, method, classes, len(known), error, correlation, *published))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
