@@ -1,7 +1,8 @@
 """Synthetic records with the statistics of real ones, for the benchmarks of store and tables.
 
 Relevances are heavy-tailed (log-normal, spread over about six decades) and a fifth of them is
-zero; positions are uniform; half of the targets' relevance or more lies inside the object.
+zero; positions are uniform; half of the targets' relevance or more lies inside the object. Every
+target has a pair with every other class of its image.
 """
 
 import numpy as np
@@ -68,6 +69,12 @@ def shard_records(first, images, layers, classes, numbers, targets_per_image=2.5
     targets["score"] = random.random(total)
     targets["iou"] = random.random(total)
     targets["thing"] = "1"
+    targets["background"] = 0.5 + 0.4 * random.random(total)
+    beside = targets.reset_index().merge(targets[["image", "class"]], on="image")
+    beside = beside[beside["class_x"] != beside["class_y"]]
+    pairs = beside[["index", "class_y"]].set_axis(["target", "thing"], axis=1)
+    pairs = pairs.sort_values(["target", "thing"], ignore_index=True)
+    pairs["area"] = 0.2 * random.random(len(pairs))
     recorded = {}
     for layer, (channels, (height, width)) in layers.items():
         relevance = numbers.relevance((total, channels))
@@ -78,6 +85,7 @@ def shard_records(first, images, layers, classes, numbers, targets_per_image=2.5
             position=spread,
             inside=landed * (0.5 + 0.5 * numbers.share((total, channels))),
             landed=landed,
+            on_thing=landed[pairs["target"]] * 0.2 * numbers.share((len(pairs), channels)),
             activation=numbers.relevance((images, channels)),
             activation_position=spread[:images] if total >= images else None,
             shape=(height, width),
@@ -100,4 +108,4 @@ def shard_records(first, images, layers, classes, numbers, targets_per_image=2.5
         "weights_sha256": "0" * 64,
         "dataset_fingerprint": "0" * 64,
     }
-    return ShardRecords(attrs, table, targets, recorded)
+    return ShardRecords(attrs, table, targets, recorded, pairs)

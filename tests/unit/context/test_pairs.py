@@ -81,6 +81,21 @@ def test_things_with_few_targets_are_shown_without_a_score(harbour):
     assert set(few["note"]) == {"8 scored targets, the minimum is 9"} and few["share"].isna().all()
 
 
+def test_class_whose_objects_leave_no_background_has_a_row_that_says_so(build_store):
+    pairs = pd.DataFrame({"target": [0], "thing": [CAR], "area": [0.0]})
+    store = build_store(
+        [(image, BOAT) for image in range(6)],
+        np.ones((6, 2)),
+        np.ones((6, 2)),
+        pairs=pairs,
+        on_thing={"conv": np.zeros((1, 2), np.float32)},
+        columns={"object_share": 1.0, "background": 0.0},
+    )
+    (row,) = context_tables(store)["pairs"].to_dict("records")
+    assert (row["class"], row["thing"], row["targets"]) == ("boat", "unlabelled", 0)
+    assert np.isnan(row["share"]) and row["note"] == "the object covers the whole image"
+
+
 def test_store_without_pairs_has_no_rows(random_store):
     assert context_tables(random_store)["pairs"].empty
 

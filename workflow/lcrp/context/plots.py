@@ -87,7 +87,7 @@ def draw_matrix(pairs, path, most=30):
             )
             panel.spines[:].set_visible(False)
             bar = figure.colorbar(picture, ax=panel, shrink=0.6, extend="max")
-            bar.set_label("share (unlabelled: off the scale)")
+            bar.set_label("share", fontsize=8)
         figure.savefig(path, dpi=150, metadata={"Software": None})
 
 
@@ -101,7 +101,7 @@ def draw_scores(tables, path, most=12):
     names = whole.sort_values("targets", ascending=False, kind="stable")["class"].tolist()[:most]
     columns = min(4, max(1, len(names)))
     rows = max(1, -(-len(names) // columns))
-    colours = MAP(np.linspace(0.05, 0.95, max(2, len(tables.layers))))
+    colours = MAP(np.linspace(0, 0.8, max(2, len(tables.layers))))
     with matplotlib.rc_context(_STYLE):
         size = (2.6 * columns + 1, 2.2 * rows + 0.8)
         figure = Figure(figsize=size, layout="constrained")
@@ -125,7 +125,7 @@ def draw_scores(tables, path, most=12):
             if len(tables.layers) <= 8:
                 handles, labels = panels[0].get_legend_handles_labels()
                 figure.legend(
-                    handles, labels, loc="outside lower center", ncols=3, markerscale=3,
+                    handles, labels, loc="outside upper center", ncols=3, markerscale=3,
                     frameon=False,
                 )  # fmt: skip
         else:
