@@ -18,8 +18,8 @@ rule train_model:
     # Sums depend on the number of threads: the weights shall not depend on the machine.
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         model=settings("model"),
         source=training_source,
@@ -42,7 +42,7 @@ rule convert_checkpoint:
     conda:
         "../workflow/envs/lcrp.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
     params:
         model=settings("model"),
     message:

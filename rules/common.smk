@@ -30,12 +30,17 @@ except InputError as error:
     raise WorkflowError(str(error))
 
 
-def experiment(wildcards):
-    """The experiment that a rule's wildcards name."""
+def named(name):
+    """The experiment of that name."""
     try:
-        return read_experiment(wildcards.experiment)
+        return read_experiment(name)
     except InputError as error:
         raise WorkflowError(str(error))
+
+
+def experiment(wildcards):
+    """The experiment that a rule's wildcards name."""
+    return named(wildcards.experiment)
 
 
 def already_downloaded(wildcards, resources):
@@ -73,6 +78,11 @@ def settings(part, *without):
         return {key: value for key, value in values.items() if key not in without}
 
     return look_up
+
+
+def limits(wildcards):
+    """Which share of the images may fail, where a limit is set."""
+    return settings("analysis")(wildcards)["limits"]
 
 
 def files_below(path):
@@ -142,6 +152,30 @@ def shards(wildcards):
     )
 
 
+def precomputed_files(wildcards):
+    """The files of zennit-crp that are imported; Snakemake compares their checksums."""
+    given = Path(experiment(wildcards).analysis.precomputed.folder)
+    if not given.is_dir():
+        raise WorkflowError(
+            f"config/experiments/{wildcards.experiment}.yaml: analysis.precomputed.folder: "
+            f"`{given}`: no such folder in {Path.cwd()}; correct the path"
+        )
+    return files_below(given)
+
+
+def concepts(wildcards):
+    """The concept store: merged from the analysis, or imported from precomputed files."""
+    imported = experiment(wildcards).analysis.precomputed
+    return (rules.import_precomputed if imported else rules.merge_shards).output.store
+
+
+def outcome(name):
+    """What is made of an experiment: its report, or figures alone where nothing is analysed."""
+    if named(name).analysis.precomputed:
+        return expand(rules.render_explanations.output.gallery, experiment=name)
+    return expand(rules.build_report.output.page, experiment=name)
+
+
 def training_source(wildcards):
     """The scenes to train on; a segmentation model knows a background as well."""
     segments = experiment(wildcards).model.architecture == "unet"
@@ -190,6 +224,11 @@ def published_example(wildcards):
             "say which example, as in `published: {sample: 401, target: horse}`"
         )
     return example.settings()
+
+
+def growing(amount):
+    """A resource of which a job gets more each time that it is repeated."""
+    return lambda wildcards, attempt: amount * attempt
 
 
 def swapped(name):

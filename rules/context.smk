@@ -13,7 +13,7 @@ rule aggregate_context:
     conda:
         "../workflow/envs/lcrp.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         context=settings("context"),
     message:
@@ -59,7 +59,7 @@ rule write_context_tables:
     conda:
         "../workflow/envs/lcrp.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
     message:
         "Writing the context tables of {wildcards.experiment}"
     script:
@@ -193,7 +193,7 @@ rule swap_contexts:
     conda:
         "../workflow/envs/lcrp.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
     params:
         sources=lambda wildcards: [
             scenes_source(wildcards, split) for split in ("test", "swapped")

@@ -23,7 +23,7 @@ rule choose_figure_settings:
 rule render_explanation:
     input:
         settings=rules.choose_figure_settings.output.settings,
-        store=rules.merge_shards.output.store,
+        store=concepts,
         weights=weights,
         pictures=picture_of_that_name,
     output:
@@ -37,7 +37,7 @@ rule render_explanation:
     conda:
         "../workflow/envs/lcrp.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         source=dataset_source,
         machine=machine,
@@ -52,7 +52,7 @@ rule render_explanation:
 rule render_explanations:
     input:
         settings=rules.choose_figure_settings.output.settings,
-        store=rules.merge_shards.output.store,
+        store=concepts,
         weights=weights,
         pictures=pictures,
     output:
@@ -64,7 +64,7 @@ rule render_explanations:
     conda:
         "../workflow/envs/lcrp.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         source=dataset_source,
         machine=machine,
@@ -79,7 +79,7 @@ rule render_explanations:
 
 rule render_published_example:
     input:
-        store=rules.merge_shards.output.store,
+        store=concepts,
         weights=weights,
     output:
         figure=report(
@@ -97,7 +97,7 @@ rule render_published_example:
     conda:
         "../workflow/envs/lcrp.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         source=dataset_source,
         machine=machine,
@@ -123,7 +123,7 @@ rule draw_atlas:
     conda:
         "../workflow/envs/lcrp.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         source=dataset_source,
         machine=machine,

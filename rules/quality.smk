@@ -20,7 +20,7 @@ rule measure_quality:
     conda:
         "../workflow/envs/lcrp.yaml"
     resources:
-        mem_mb=3000,
+        mem_mb=growing(3000),
     params:
         source=dataset_source,
         architecture=architecture,

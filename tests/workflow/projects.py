@@ -1,5 +1,6 @@
 """Folders in which the workflow is run for real, on a small configuration."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -83,8 +84,8 @@ class Project:
         return run
 
     def run(self, *arguments, check=True):
-        """Run the workflow on two cores."""
-        return self.snakemake("--cores", "2", *arguments, check=check)
+        """Run the workflow, on two cores unless CORES says otherwise."""
+        return self.snakemake("--cores", os.environ.get("CORES", "2"), *arguments, check=check)
 
     def plan(self, *arguments):
         """What would be run: jobs by rule."""

@@ -4,8 +4,6 @@ import os
 import time
 from pathlib import Path
 
-import pytest
-
 TASKS = ("segmentation", "detection")
 FIGURES = {"choose_figure_settings", "render_explanations", "build_report", "all"}
 
@@ -61,6 +59,13 @@ def test_another_layer_list_analyses_again_without_training(project):
     }
 
 
+def test_other_targets_and_another_composite_analyse_again_as_well(project):
+    project.change("segmentation", {"analysis.targets.source": "predicted"})
+    project.change("detection", {"analysis.composite": "EpsilonFlat"})
+    plan = project.plan("results/segmentation/concepts.zarr.zip", "results/detection/crp")
+    assert plan == {"analyse_shard": 4, "merge_shards": 2, "export_crp": 1}
+
+
 def test_other_context_settings_aggregate_again(project):
     project.change("segmentation", {"context.minimum_targets": 2})
     assert rules(project.plan()) == {
@@ -98,22 +103,22 @@ def test_more_images_analyse_the_new_shards_only(project):
     assert not project.plan()
 
 
-@pytest.mark.parametrize(
-    "pattern",
-    [
-        "resources/scenes/*/*/annotations.json",
-        "resources/datasets/*/*.csv",
-        "resources/training/*/model.*",
-        "results/*/shards/*",
-        "results/*/concepts.zarr.zip",
-        "results/*/context/*",
-        "config/**/*.yaml",
-    ],
+MADE_OR_GIVEN = (
+    "resources/scenes/*/*/annotations.json",
+    "resources/datasets/*/*.csv",
+    "resources/training/*/model.*",
+    "results/*/shards/*",
+    "results/*/concepts.zarr.zip",
+    "results/*/context/*",
+    "config/**/*.yaml",
 )
-def test_touched_but_identical_files_change_nothing(project, pattern):
-    found = list(Path(project.folder).glob(pattern))
-    assert found
+
+
+def test_touched_but_identical_files_change_nothing(project):
     later = time.time() + 5
-    for path in found:
-        os.utime(path, (later, later))
+    for pattern in MADE_OR_GIVEN:
+        found = list(Path(project.folder).glob(pattern))
+        assert found, pattern
+        for path in found:
+            os.utime(path, (later, later))
     assert not project.plan()
