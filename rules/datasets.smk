@@ -72,6 +72,7 @@ checkpoint plan_shards:
         images_per_shard=lambda wildcards: experiment(
             wildcards
         ).analysis.images_per_shard,
+        limits=limits,
     message:
         "Dividing the images of {wildcards.experiment} into shards"
     script:

@@ -15,13 +15,19 @@ rule analyse_shard:
     conda:
         "../workflow/envs/lcrp.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         rows=lambda wildcards: planned_shards(wildcards)[wildcards.shard],
         source=dataset_source,
         architecture=architecture,
         analysis=settings(
-            "analysis", "images_per_shard", "top_k", "batch_size", "device"
+            "analysis",
+            "images_per_shard",
+            "top_k",
+            "batch_size",
+            "device",
+            "limits",
+            "precomputed",
         ),
         machine=machine,
     message:
@@ -42,10 +48,62 @@ rule merge_shards:
     conda:
         "../workflow/envs/lcrp.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         top_k=lambda wildcards: experiment(wildcards).analysis.top_k,
+        limits=limits,
     message:
         "Merging the shards of {wildcards.experiment}"
     script:
         "../scripts/merge_shards.py"
+
+
+rule import_precomputed:
+    input:
+        index=rules.index_dataset.output.index,
+        weights=weights,
+        files=precomputed_files,
+    output:
+        store="results/{experiment}/imported.zarr.zip",
+    log:
+        "logs/import_precomputed/{experiment}.log",
+    benchmark:
+        "benchmarks/results/import_precomputed/{experiment}.tsv"
+    conda:
+        "../workflow/envs/lcrp.yaml"
+    resources:
+        mem_mb=growing(4000),
+    params:
+        source=dataset_source,
+        architecture=architecture,
+        analysis=settings(
+            "analysis",
+            "images_per_shard",
+            "top_k",
+            "batch_size",
+            "device",
+            "limits",
+        ),
+    message:
+        "Importing the precomputed reference samples of {wildcards.experiment}"
+    script:
+        "../scripts/import_precomputed.py"
+
+
+rule export_crp:
+    input:
+        store=concepts,
+    output:
+        folder=directory("results/{experiment}/crp"),
+    log:
+        "logs/export_crp/{experiment}.log",
+    benchmark:
+        "benchmarks/results/export_crp/{experiment}.tsv"
+    conda:
+        "../workflow/envs/lcrp.yaml"
+    resources:
+        mem_mb=growing(4000),
+    message:
+        "Exporting the reference samples of {wildcards.experiment} to zennit-crp"
+    script:
+        "../scripts/export_crp.py"

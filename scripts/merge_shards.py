@@ -5,4 +5,9 @@ from lcrp.store import merge_shards
 
 if __name__ == "__main__":
     with job(snakemake):
-        merge_shards(snakemake.input.shards, snakemake.output.store, top_k=snakemake.params.top_k)
+        merge_shards(
+            snakemake.input.shards,
+            snakemake.output.store,
+            top_k=snakemake.params.top_k,
+            limits=snakemake.params.limits,
+        )

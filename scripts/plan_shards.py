@@ -10,6 +10,7 @@ import os
 import pandas as pd
 
 from job import job, whole
+from lcrp.store.limits import require_limits
 
 
 def divided(index, images_per_shard):
@@ -37,6 +38,9 @@ if __name__ == "__main__":
     with job(snakemake), whole(snakemake.output.plan) as part:
         text = {"id": str, "file": str}
         index = pd.read_csv(snakemake.input.index, dtype=text, keep_default_na=False)
+        require_limits(
+            index, {"unreadable": snakemake.params.limits["unreadable"]}, snakemake.input.index
+        )
         earlier = None
         if os.path.getsize(snakemake.output.plan) if os.path.exists(snakemake.output.plan) else 0:
             earlier = pd.read_csv(snakemake.output.plan, dtype=text, keep_default_na=False)

@@ -154,6 +154,14 @@ def test_odd_images_are_rows_with_a_status_and_the_rest_is_explained(mine):
     assert "class boot" in line and "boat" in line
 
 
+def test_unreadable_images_stop_the_run_where_a_limit_says_so(mine):
+    (mine / "photos/000001.png").write_bytes(b"not an image")
+    mine.change("mine", {"analysis.limits": {"unreadable": 0.1}})
+    line = complaint(mine, "plan_shards", "results/mine/concepts.zarr.zip")
+    assert "1 of 8 images cannot be read (000001)" in line
+    assert "analysis.limits.unreadable: 0.1" in line
+
+
 def test_images_without_annotations_are_explained_by_what_is_predicted(mine, finished):
     save_weights(finished, "detection", mine / "model.pt", logits=3.0)
     mine.change("mine", {"dataset": {"format": "folder", "images": "photos"}})

@@ -31,6 +31,35 @@ class Targets(Entry):
     )
 
 
+class Limits(Entry):
+    """Which share of the images may fail before the run stops; by default nothing stops it."""
+
+    unreadable: float | None = Field(
+        None, ge=0, le=1, description="Share of images that cannot be read.", examples=[0.01]
+    )
+    no_target: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Share of images in which nothing is explained.",
+        examples=[0.5],
+    )
+
+
+class Precomputed(Entry):
+    """Reference samples that zennit-crp has found, in place of an analysis."""
+
+    folder: Text = Field(
+        description="Folder with `RelMax_sum_normed`, and what else zennit-crp has written.",
+        examples=["path/to/crp_files"],
+    )
+    order: Literal["listed", "files"] = Field(
+        "listed",
+        description="How its samples are numbered: as the dataset's own list or annotation file "
+        "names the images (`listed`), or sorted by file name (`files`).",
+    )
+
+
 class Analysis(Entry):
     """The glocal analysis: relevances of all concepts for all targets, in shards."""
 
@@ -54,6 +83,12 @@ class Analysis(Entry):
         examples=["cuda:0"],
     )
     precision: Literal["float32", "bf16"] = Field("float32", description="Of the computation.")
+    limits: Limits = Field(default_factory=Limits)
+    precomputed: Precomputed | None = Field(
+        None,
+        description="Take the reference samples from a folder of zennit-crp, analyse nothing.",
+        examples=[{"folder": "path/to/crp_files"}],
+    )
     top_k: Count = Field(
         40, description="Reference targets kept per concept, overall and per class.", examples=[40]
     )

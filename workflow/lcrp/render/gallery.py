@@ -42,7 +42,8 @@ def chosen_targets(store, images) -> list[tuple[str, str]]:
                 for c, n in zip(there["class"], there["instance"], strict=True)
             ]
         else:
-            labels = [file_name(store.classes[int(c)]) for c in there["class"]]
+            # An imported store may not know the class of a sample.
+            labels = [file_name(store.classes[int(c)]) for c in there["class"] if c >= 0]
         names += [(ids[image], label) for label in dict.fromkeys(labels) or [""]]
     return names
 

@@ -90,6 +90,9 @@ class References:
     def _best(self, layer, concept, class_index, count, by):
         """Rows of the store as dicts, with the class for which each of them was chosen."""
         frame = self.store.best(layer, concept, by=by, class_index=class_index, k=count)
+        if frame.empty and self.store.attrs.get("imported_from"):
+            # Precomputed files often rank over all classes only.
+            frame = self.store.best(layer, concept, by=by, k=count)
         rows = []
         for row in frame.to_dict("records"):
             if not row["value"] > 0:
@@ -110,7 +113,9 @@ class References:
         return rows
 
     def _class_of(self, target):
-        return str(self.store.classes[int(self.store.targets["class"].iat[target])])
+        index = int(self.store.targets["class"].iat[target])
+        # An imported store may not know it.
+        return str(self.store.classes[index]) if index >= 0 else ""
 
     def _most_relevant_target(self, layer, concept, image, class_index):
         """Of the targets of an image, the one to which the concept matters most."""
@@ -121,6 +126,8 @@ class References:
         )
         if not len(rows):
             return None
+        if not self.store.holds(layer, "relevance"):
+            return int(rows[0])
         one = slice(concept, concept + 1)
         relevance = [
             abs(float(self.store.read(layer, "relevance", slice(row, row + 1), one)[0, 0]))

@@ -9,6 +9,7 @@ from lcrp.errors import InputError
 from lcrp.store.archive import ArchiveWriter
 from lcrp.store.best_rows import RANKED, rank_layer, rows_of_classes
 from lcrp.store.layout import chunk_shape
+from lcrp.store.limits import require_limits
 from lcrp.store.rounding import RELATIVE_ERROR
 from lcrp.store.row_order import sorted_images, sorted_pairs, sorted_targets
 from lcrp.store.schema import ABSOLUTE_SUM, RECORDED, SCHEMA
@@ -40,14 +41,15 @@ class _Readers:
             self._open.popitem()[1].close()
 
 
-def merge_shards(paths, destination, top_k=TOP_K, order=None):
+def merge_shards(paths, destination, top_k=TOP_K, order=None, limits=None):
     """Merge shards into one store, with the best rows of every channel.
 
     paths: shard files (or merged stores) of one experiment, in any order; destination: the file
     to make; top_k: length of RelMax and ActMax; order: all image ids of the dataset, in its
-    order, which then becomes the column `index` of images. The result depends on the rows alone:
-    not on how they were split, nor on the order of the files. Rows are sorted by image (`index`
-    in images, else id), class and instance. Needs memory for a block of rows (256 MB, or
+    order, which then becomes the column `index` of images; limits: which share of the images may
+    be unreadable or without target, as `require_limits` takes it. The result depends on the rows
+    alone: not on how they were split, nor on the order of the files. Rows are sorted by image
+    (`index` in images, else id), class and instance. Needs memory for a block of rows (256 MB, or
     1024 rows), whatever the number of shards.
 
     Raises InputError, naming both files, when two shards do not belong together (schema version,
@@ -68,6 +70,7 @@ def merge_shards(paths, destination, top_k=TOP_K, order=None):
         layers = shards[0].layers
         shapes = common_shapes(shards)
         images = sorted_images(shards, order)
+        require_limits(images, limits, destination)
         targets = sorted_targets(shards, images)
         attrs = common_attributes(shards)
         attrs |= {
