@@ -96,7 +96,7 @@ rule plot_context:
     conda:
         "../workflow/envs/lcrp.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
     message:
         "Plotting the context of {wildcards.experiment}"
     script:
@@ -121,7 +121,7 @@ rule score_heatmaps:
     conda:
         "../workflow/envs/lcrp.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         scores=settings("paper_scores"),
         source=dataset_source,
@@ -157,7 +157,7 @@ rule verify_scores:
     conda:
         "../workflow/envs/lcrp.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         verification=settings("verification", "enabled"),
         source=dataset_source,
