@@ -18,6 +18,7 @@ include: "rules/checkpoints.smk"
 include: "rules/quality.smk"
 include: "rules/glocal.smk"
 include: "rules/explanations.smk"
+include: "rules/effect.smk"
 include: "rules/context.smk"
 include: "rules/report.smk"
 
@@ -30,6 +31,7 @@ wildcard_constraints:
     checkpoint="[^/]+",
     image="[^/]+",
     label="[^/]+",
+    thing="[^/]+",
 
 
 rule all:

@@ -99,6 +99,7 @@ def scenes_source(wildcards, split):
         "format": "coco",
         "images": f"{folder}/images",
         "annotations": f"{folder}/annotations.json",
+        "stuff": f"{folder}/stuff.json",
     }
 
 
@@ -243,3 +244,20 @@ def verified(wildcards):
     if not experiment(wildcards).verification.enabled:
         return []
     return rules.verify_scores.output.verification
+
+
+def measured_effect(name):
+    """An output of measure_effect, where the experiment measures effects."""
+    return lambda wildcards: (
+        rules.measure_effect.output[name]
+        if experiment(wildcards).effect.enabled
+        else []
+    )
+
+
+def chosen_ablation(wildcards):
+    """Layer and concepts of an ablation, where the configuration names them."""
+    for entry in experiment(wildcards).effect.ablations:
+        if (entry.label, entry.thing) == (wildcards.label, wildcards.thing):
+            return entry.settings()
+    return {"layer": "default", "concepts": None}

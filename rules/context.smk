@@ -26,7 +26,7 @@ rule write_context_tables:
     input:
         store=rules.merge_shards.output.store,
         tables=rules.aggregate_context.output.tables,
-        effects=[],
+        effects=measured_effect("effects"),
     output:
         concepts=report(
             "results/{experiment}/context/concepts.csv",

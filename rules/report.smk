@@ -10,6 +10,8 @@ rule build_report:
         classes=rules.write_context_tables.output.classes,
         pairs=rules.write_context_tables.output.pairs,
         instances=rules.write_context_tables.output.instances,
+        effects=measured_effect("effects"),
+        effect_examples=measured_effect("examples"),
         gallery=rules.render_explanations.output.gallery,
         atlas=rules.draw_atlas.output.atlas,
         verification=verified,

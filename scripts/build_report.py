@@ -36,7 +36,13 @@ if __name__ == "__main__":
             layer=first_layer(params.layer),
             quality=given.quality,
             quality_classes=given.quality_classes,
-            tables={name: given[name] for name in ("concepts", "classes", "pairs", "instances")},
+            # Effects are empty where they are not measured.
+            tables={
+                name: given[name]
+                for name in ("concepts", "classes", "pairs", "instances", "effects")
+                if given[name]
+            },
+            effect_examples=given.effect_examples or None,
             gallery=Path(given.gallery).parent,
             atlas=given.atlas,
             verification=Path(given.verification).parent if given.verification else None,

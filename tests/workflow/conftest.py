@@ -36,6 +36,7 @@ def experiment(task):
         "dataset": {"format": "scenes", "scenes": SCENES},
         # A model that has hardly been trained is sure of nothing.
         "analysis": {"images_per_shard": 4, "targets": {"threshold": 1e-6}},
+        "effect": {"images": 4, "minimum_images": 2, "things": 1},
         "explanations": {"concepts": 2, "references": 3, "images": 2, "width": 800},
     }
 

@@ -68,12 +68,22 @@ def test_other_targets_and_another_composite_analyse_again_as_well(project):
 
 def test_other_context_settings_aggregate_again(project):
     project.change("segmentation", {"context.minimum_targets": 2})
+    # The tables propose the concepts whose effect is measured.
     assert rules(project.plan()) == {
         "aggregate_context",
+        "measure_effect",
         "write_context_tables",
         "build_report",
         "all",
     }
+
+
+def test_other_effect_settings_measure_effects_again(project):
+    after = {"write_context_tables", "build_report", "all"}
+    project.change("segmentation", {"effect.images": 3})
+    assert rules(project.plan()) == {"measure_effect", *after}
+    project.change("segmentation", {"effect.enabled": False})
+    assert rules(project.plan()) == after
 
 
 def test_how_it_is_computed_changes_nothing(project):

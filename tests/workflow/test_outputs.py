@@ -24,6 +24,8 @@ def test_every_promised_file_is_there(results):
         "context/concepts.csv",
         "context/classes.csv",
         "context/instances.csv",
+        "effect/effects.csv",
+        "effect/examples/index.csv",
         "explanations/gallery.csv",
         "quality/quality.json",
         "quality/classes.csv",

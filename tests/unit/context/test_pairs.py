@@ -135,11 +135,12 @@ def test_effects_stand_beside_the_scores(tmp_path, harbour):
         write_csv(tables, **paths, effects=effects)
     classes = pd.read_csv(paths["classes"])
     assert list(classes.columns) == list(COLUMNS["classes"])
-    assert classes["class"].tolist() == ["rider"] * 2 + ["boat"] * 2 + ["car"] * 2
+    # What noise behind it does to a rider is no effect of its context.
+    assert classes["class"].tolist() == ["boat"] * 2 + ["car"] * 2 + ["rider"] * 2
     boat = classes[(classes["class"] == "boat") & (classes["layer"] == "all")].iloc[0]
     assert (boat["intervention"], boat["effect"], boat["confirmed"]) == ("other-class", 0.3, True)
     assert (boat["effect_low"], boat["effect_high"], boat["note"]) == (0.2, 0.4, "of few images")
-    assert classes["effect"].notna().sum() == 2
+    assert classes["effect"].notna().sum() == 1
     pairs = pd.read_csv(paths["pairs"])
     assert pairs["thing"].tolist() == ["rider", "unlabelled"]
     assert pairs["effect"].tolist()[0] == 0.7 and np.isnan(pairs["effect"][1])
@@ -157,3 +158,25 @@ def test_without_effects_their_columns_are_empty(harbour):
     assert pairs["effect"].isna().all() and (pairs["confirmed"] == "").all()
     again = with_effects(pairs.drop(columns="effect"), "pairs")
     assert list(again.columns) == list(COLUMNS["pairs"])
+
+
+def test_only_the_deciding_intervention_counts_and_tested_stuff_has_a_row(tmp_path):
+    pairs = pd.DataFrame(
+        {"class": ["boat"], "thing": ["buoy"], "images": [9], "share": [0.2], "note": [""]}
+    ).reindex(columns=[c for c in COLUMNS["pairs"] if c not in ("effect", "confirmed")])
+    pairs["note"] = ""
+    effects = pd.DataFrame(
+        {
+            "intervention": ["noise", "removed", "removed"],
+            "class": "boat",
+            "thing": ["", "buoy", "water"],
+            "images": 12,
+            "effect": [0.9, 0.1, 0.7],
+            "confirmed": [False, False, True],
+            "note": "",
+        }
+    )
+    joined = with_effects(pairs, "pairs", effects).set_index("thing")
+    assert list(joined.index) == ["water", "buoy"]
+    assert joined.loc["water", "effect"] == 0.7 and joined.loc["water", "confirmed"] == "true"
+    assert joined.loc["water", "images"] == 12 and joined["share"].isna().tolist() == [True, False]

@@ -223,3 +223,32 @@ def test_nothing_is_decoded_before_it_is_asked_for(spec, tmp_path):
     assert [len(sample.things) for sample in dataset] == [3, 0, 1, 1, 0, 0]
     with pytest.raises(InputError, match=r"000000000139\.jpg: not a readable image"):
         dataset[0].image()
+
+
+def with_stuff(spec, tmp_path, annotations, names=("sea", "sky", "person")):
+    categories = [{"id": 100 + number, "name": name} for number, name in enumerate(names)]
+    path = tmp_path / "stuff.json"
+    path.write_text(json.dumps({"annotations": annotations, "categories": categories}))
+    return spec | {"stuff": str(path)}
+
+
+SEA = {"id": 7, "image_id": 139, "category_id": 100, "segmentation": [[4, 4, 12, 4, 12, 12, 4, 12]]}
+
+
+def test_stuff_is_no_class_of_the_dataset(spec, tmp_path):
+    plain = open_dataset(spec)
+    dataset = open_dataset(with_stuff(spec, tmp_path, [SEA, SEA | {"category_id": 102}]))
+    assert dataset.classes == plain.classes
+    (sea,) = dataset[0].stuff  # persons are things already
+    assert (sea.class_name, sea.class_index, sea.box) == ("sea", -1, (4, 4, 12, 12))
+    assert sea.mask().sum() == 64
+    assert dataset[1].stuff == [] and plain[0].stuff == []
+    assert dataset[0].things[0].box == plain[0].things[0].box
+    assert dataset[0].annotation_sha256() != plain[0].annotation_sha256()
+
+
+def test_wrong_stuff_is_named(spec, tmp_path):
+    with pytest.raises(InputError, match=r"stuff\.json: annotation 7: its category"):
+        open_dataset(with_stuff(spec, tmp_path, [SEA | {"category_id": 5}]))
+    with pytest.raises(InputError, match=r"nowhere\.json: no such file"):
+        open_dataset(spec | {"stuff": str(tmp_path / "nowhere.json")})

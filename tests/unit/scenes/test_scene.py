@@ -22,7 +22,7 @@ def scenes(count=40, options=OPTIONS, split="test"):
 
 def one_thing(name, context, options=OPTIONS):
     thing = Thing(name, 48.3, 47.6, 19.0, (203, 84, 72), 0)
-    return Scene("test", 5, context, (thing,)).render(options)
+    return Scene("test", 5, context, (thing,)).render(options)[:2]
 
 
 def test_same_seed_same_scene_and_other_seed_another():
@@ -80,7 +80,7 @@ def test_rider_nearly_always_has_its_bicycle():
 def test_one_to_three_objects_inside_and_apart():
     for scene in scenes():
         assert 1 <= len(scene.things) <= 4  # a bicycle may be the fourth
-        _, masks = scene.render(OPTIONS)
+        _, masks, _ = scene.render(OPTIONS)
         for thing, mask in zip(scene.things, masks, strict=True):
             assert min(thing.box) >= 0
             assert max(thing.box) <= OPTIONS.size
@@ -100,9 +100,12 @@ def test_strokes_keep_off_the_objects(gap):
     for scene in scenes(24, options):
         if scene.context is None:
             continue
-        image, masks = scene.render(options)
-        bare, _ = replace(scene, context=None).render(options)
-        strokes = (image != bare).any(axis=2)
+        image, masks, strokes = scene.render(options)
+        bare, _, nothing = replace(scene, context=None).render(options)
+        # Where strokes are thin, rounding may hide them.
+        seen = (image != bare).any(axis=2)
+        assert not (seen & ~strokes).any() and seen[strokes].mean() > 0.9
+        assert not nothing.any()
         distance = ndimage.distance_transform_edt(~np.any(masks, axis=0))
         assert strokes.mean() > 0.1
         assert distance[strokes].min() > gap
@@ -117,7 +120,9 @@ def test_swapping_the_context_leaves_the_objects_as_they_are():
         swapped = scene.swapped()
         assert swapped.context != scene.context
         assert swapped.swapped() == scene
-        (image, masks), (other, other_masks) = scene.render(OPTIONS), swapped.render(OPTIONS)
+        (image, masks, _), (other, other_masks, _) = (
+            drawn.render(OPTIONS) for drawn in (scene, swapped)
+        )
         assert np.array_equal(masks, other_masks)
         near = ndimage.binary_dilation(np.any(masks, axis=0), iterations=2)
         assert np.array_equal(image[near], other[near])

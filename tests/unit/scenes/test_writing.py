@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as run_lengths
 
+from lcrp.datasets import open_dataset
 from lcrp.scenes import class_names, write_scenes, write_split
 
 CONFIG = {"seed": 1, "size": 64, "train": 6, "test": 20, "largest": 18}
@@ -45,6 +46,29 @@ def test_masks_boxes_and_semantic_masks_agree(folder, split):
             expected[mask] = thing["category_id"]
         assert things
         assert np.array_equal(labels, expected)
+
+
+@pytest.mark.parametrize("split", ["train", "test", "swapped"])
+def test_strokes_are_annotated_as_stuff_that_touches_no_object(folder, split):
+    dataset = open_dataset(
+        {
+            "format": "coco",
+            "images": folder / split / "images",
+            "annotations": folder / split / "annotations.json",
+            "stuff": folder / split / "stuff.json",
+        }
+    )
+    contexts = {entry["context"] for entry in dataset.entries}
+    assert len(contexts) > 2
+    for sample in dataset:
+        context = dataset.entries[sample.number]["context"]
+        assert [region.class_name for region in sample.stuff] == ([context] if context else [])
+        things = np.any([thing.mask() for thing in sample.things], axis=0)
+        for region in sample.stuff:
+            assert region.mask().mean() > 0.1
+            assert not (region.mask() & things).any()
+            assert region.class_index == -1
+    assert set(dataset.classes) == set(class_names())
 
 
 def test_files_are_the_same_with_more_processes(folder, tmp_path):

@@ -70,6 +70,12 @@ class CocoDataset(AnnotatedImages):
         description="Another COCO JSON file: take only the images that it lists.",
         examples=["path/to/annotations/subset.json"],
     )
+    stuff: Text | None = Field(
+        None,
+        description="Another COCO JSON file: regions that no model is to find, as water or sky, "
+        "whose effect on the model is of interest (COCO's stuff_val2017.json is one).",
+        examples=["path/to/annotations/stuff.json"],
+    )
 
 
 class FolderDataset(Images):

@@ -10,6 +10,7 @@ from lcrp.configuration.entry import Entry, Text
 from lcrp.configuration.model import Model
 from lcrp.configuration.outputs import (
     Context,
+    Effect,
     Explanations,
     PaperScores,
     Report,
@@ -40,6 +41,7 @@ class Experiment(Entry):
     context: Context = Field(default_factory=Context)
     paper_scores: PaperScores = Field(default_factory=PaperScores)
     verification: Verification = Field(default_factory=Verification)
+    effect: Effect = Field(default_factory=Effect)
     report: Report = Field(default_factory=Report)
 
     @property

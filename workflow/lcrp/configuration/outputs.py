@@ -137,6 +137,74 @@ class PaperScores(Entry):
     )
 
 
+class Ablation(Entry):
+    """Which concepts are switched off for a class and a thing, instead of the leading ones."""
+
+    label: Text = Field(description="Name of the class.", examples=["frisbee"])
+    thing: Text = Field(
+        description="What the concepts are thought to stand for: another class, or stuff.",
+        examples=["dog"],
+    )
+    layer: Text = Field(
+        "default",
+        description="Layer of the concepts; by default the architecture's example layer.",
+        examples=["backbone.ERBlock_5.0.rbr_dense.conv"],
+    )
+    concepts: list[int] | None = Field(
+        None,
+        description="Concepts in the order in which they go off; by default the leading ones.",
+        examples=[[277, 212, 343]],
+    )
+
+
+class Effect(Entry):
+    """The interventions that say how much the context matters to the model."""
+
+    enabled: bool = Field(
+        True, description="Whether the report measures effects; forward passes are all it takes."
+    )
+    images: Count = Field(
+        24, description="Objects per class that are tested, each in another image.", examples=[24]
+    )
+    minimum_images: Count = Field(
+        8, description="With fewer of them a test is listed, but not made.", examples=[8]
+    )
+    donors: Count = Field(
+        2, description="Backgrounds of each kind that an object is put into.", examples=[2]
+    )
+    things: int = Field(4, ge=0, description="Things per class that are proposed and tested.")
+    concepts: int = Field(
+        3, ge=0, description="Leading context concepts that are switched off together."
+    )
+    passes: Count = Field(
+        10000,
+        description="Budget of forward passes, in images; fewer objects where it is short.",
+        examples=[10000],
+    )
+    margin: int = Field(
+        4, ge=0, description="Pixels of the input that stay around a cut-out object."
+    )
+    floor: float = Field(
+        0.2,
+        gt=0,
+        lt=1,
+        description="Least effect, in probability or detection rate, that is ever confirmed.",
+    )
+    alpha: float = Field(
+        0.05, gt=0, lt=1, description="Chance of any false confirmation in the table, at most."
+    )
+    examples: int = Field(
+        3, ge=0, description="Images before and after that are kept per confirmed effect."
+    )
+    seed: int = Field(0, ge=0, description="Seed of all choices.")
+    ablations: list[Ablation] = Field(
+        default_factory=list,
+        description="Layers and concepts of ablations that are asked for by their files, "
+        "`ablation/<class>/<thing>.png`.",
+        examples=[[{"label": "frisbee", "thing": "dog", "concepts": [277, 212, 343]}]],
+    )
+
+
 class Report(Entry):
     """The HTML report."""
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from lcrp.configuration.experiment import Experiment
 from lcrp.errors import InputError
 
-ENTRIES = ("root", "images", "annotations", "only", "masks", "labels")
+ENTRIES = ("root", "images", "annotations", "only", "masks", "labels", "stuff")
 
 
 def dataset_paths(experiment: Experiment) -> dict[str, Path]:

@@ -6,8 +6,9 @@ import pandas as pd
 from lcrp.context.columns import COLUMNS
 from lcrp.errors import InputError
 
-# Kind of intervention that a table is about, and what tells its rows apart.
-_KINDS = {"classes": ("background", ["class"]), "pairs": ("thing", ["class", "thing"])}
+# Intervention that decides about the rows of a table, and what tells these apart. Others, as noise
+# behind the object, are harsher and have no control: they say nothing about the context.
+_KINDS = {"classes": ("other-class", ["class"]), "pairs": ("removed", ["class", "thing"])}
 _NAMED = {"effect_low": "low", "effect_high": "high"}
 
 
@@ -27,11 +28,12 @@ def with_effects(table, name, effects=None):
     """A table of scores with the columns of effects, ordered by effect.
 
     name: "classes" or "pairs". effects: data frame of effects.csv, None without any: then the
-    columns are empty. Of several interventions on the same class (or class and thing) the one is
-    named that was confirmed, of several such the one with the largest effect. Of classes the row
-    `all` has the effect. Rows without an effect follow, pairs by their share.
+    columns are empty. Pairs that were tested without a score, as with stuff, get a row. Of several
+    tests of the same class (or class and thing) the one is named that was confirmed, of several
+    such the one with the largest effect. Of classes the row `all` has the effect. Rows without an
+    effect follow, pairs by their share.
     """
-    kind, keys = _KINDS[name]
+    intervention, keys = _KINDS[name]
     columns = [c for c in COLUMNS[name] if c not in table]
     joined = table.copy()
     for column in columns:
@@ -40,11 +42,13 @@ def with_effects(table, name, effects=None):
             np.array([""] * len(table), object) if text else np.full(len(table), np.nan)
         )
     if effects is not None and len(effects):
-        chosen = effects[effects["kind"] == kind].copy()
+        chosen = effects[effects["intervention"] == intervention].copy()
         chosen["confirmed"] = chosen["confirmed"].astype(str).str.lower()
         order = ["confirmed", "effect"]
         chosen = chosen.sort_values(order, ascending=False, kind="stable", key=_ranked)
         chosen = chosen.drop_duplicates(keys).set_index(keys)
+        if name == "pairs":
+            joined = _with_unscored(joined, chosen)
         for row in joined.index:
             key = tuple(joined.loc[row, keys]) if len(keys) > 1 else joined.loc[row, keys[0]]
             if key not in chosen.index or joined.loc[row].get("layer", "all") != "all":
@@ -64,6 +68,23 @@ def with_effects(table, name, effects=None):
         by = [-joined[column].fillna(-np.inf).to_numpy(float) for column in ("share", "effect")]
         order = np.lexsort(by)
     return joined.iloc[order][list(COLUMNS[name])].reset_index(drop=True)
+
+
+def _with_unscored(pairs, chosen):
+    """Pairs with a row also for those that were tested but have no score: what is no class."""
+    scored = set(zip(pairs["class"], pairs["thing"], strict=True))
+    rows = [
+        {"class": name, "thing": thing, "images": effect.get("images", 0), "note": ""}
+        for (name, thing), effect in chosen.iterrows()
+        if (name, thing) not in scored
+    ]
+    if not rows:
+        return pairs
+    more = pd.DataFrame(rows).reindex(columns=pairs.columns)
+    for column in ("confirmed", "intervention"):
+        if column in more:
+            more[column] = ""
+    return pd.concat([pairs, more], ignore_index=True)
 
 
 def _ranked(column):

@@ -24,6 +24,8 @@ class CocoDataset(Dataset):
     with_background : put a class "background" at index 0.
     masks : optional folder of PNG class masks, named like the images, for `labels()`.
     only : optional COCO JSON file; only images whose ids it lists are taken.
+    stuff : optional COCO JSON file of regions that no model is to find (as COCO's stuff_*.json),
+        for the same image ids; regions of a class of the dataset are left out.
     unknown : "error" or "ignore", for annotations of a class that is not in `classes`.
     """
 
@@ -38,6 +40,7 @@ class CocoDataset(Dataset):
         masks=None,
         only=None,
         unknown="error",
+        stuff=None,
     ):
         self.source = Path(annotations)
         content = _read_json(self.source)
@@ -65,6 +68,7 @@ class CocoDataset(Dataset):
         super().__init__(images, files, class_map, name_ids(files))
         self.masks = Path(masks) if masks else None
         self._annotations = self._by_image(content)
+        self._stuff = _Stuff(stuff, self.classes) if stuff else None
         places = {entry["id"]: place for place, entry in enumerate(content["images"])}
         self._places = [places[entry["id"]] for entry in self.entries]
 
@@ -122,6 +126,11 @@ class CocoDataset(Dataset):
             )
         return things
 
+    def read_stuff(self, sample):
+        if self._stuff is None:
+            return []
+        return self._stuff.regions(self.entries[sample.number]["id"], sample.size)
+
     def read_labels(self, sample):
         if self.masks is not None:
             labels = read_labels(
@@ -137,7 +146,44 @@ class CocoDataset(Dataset):
 
     def annotation_bytes(self, sample):
         things = json.dumps(self._annotations[sample.number], sort_keys=True)
-        return f"{self.declared_size(sample)} {things}".encode()
+        stuff = ""
+        if self._stuff is not None:
+            stuff = self._stuff.described(self.entries[sample.number]["id"])
+        return f"{self.declared_size(sample)} {things}{stuff}".encode()
+
+
+class _Stuff:
+    """Regions of a COCO JSON file, by image."""
+
+    def __init__(self, path, classes):
+        self.path = Path(path)
+        content = _read_json(self.path)
+        names = {c["id"]: str(c["name"]) for c in _checked_categories(self.path, content)}
+        self._found = {}
+        for number, annotation in enumerate(content.get("annotations", [])):
+            where = f"{self.path}: annotation {_name(annotation, number)}"
+            if not isinstance(annotation, dict) or annotation.get("category_id") not in names:
+                raise InputError(f"{where}: its category is not in `categories`; correct the file")
+            name = names[annotation["category_id"]]
+            if name not in classes:
+                region = (where, name, annotation)
+                self._found.setdefault(annotation.get("image_id"), []).append(region)
+
+    def described(self, image):
+        """What is annotated in an image, as JSON."""
+        return json.dumps([region[1:] for region in self._found.get(image, [])], sort_keys=True)
+
+    def regions(self, image, size):
+        """The regions of an image, as things."""
+        regions = []
+        for number, (where, name, annotation) in enumerate(self._found.get(image, [])):
+            draw = partial(draw_mask, annotation.get("segmentation"), size, where)
+            box = _box(annotation, where, draw)
+            if box is not None and has_area(box, size):
+                regions.append(
+                    Thing(str(_name(annotation, number)), -1, name, box, draw=draw),
+                )
+        return regions
 
 
 def draw_mask(segmentation, size, where):

@@ -74,6 +74,14 @@ class Sample:
         """The annotated objects with an area, in the annotation's order."""
         return self.dataset.read_things(self)
 
+    @cached_property
+    def stuff(self):
+        """Annotated regions that no model is to find, as water or sky, as things; often none.
+
+        Their class index is -1: their classes are none of the dataset's.
+        """
+        return self.dataset.read_stuff(self)
+
     def labels(self):
         """(h, w) uint8 class indices, 255 for void, or None without annotation."""
         return self.dataset.read_labels(self)
@@ -148,6 +156,9 @@ class Dataset(Sequence):
         return None
 
     def read_things(self, sample):
+        return []
+
+    def read_stuff(self, sample):
         return []
 
     def read_labels(self, sample):

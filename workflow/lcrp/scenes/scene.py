@@ -71,7 +71,8 @@ class Scene:
         """Draws the scene.
 
         Returns:
-            (image (size, size, 3) uint8 RGB, list of (size, size) bool masks, one per thing)
+            (image (size, size, 3) uint8 RGB, list of (size, size) bool masks, one per thing,
+            (size, size) bool: the pixels that strokes touch)
         """
         return _render(self, options)
 
@@ -197,6 +198,7 @@ def _render(scene, options):
 
     canvas = np.empty((*owner.shape, 3), np.float32)
     canvas[:] = PAPER
+    strokes = np.zeros((size, size), bool)
     if scene.context is not None:
         coverage, ink = stroke_field(
             scene.context,
@@ -206,7 +208,9 @@ def _render(scene, options):
             _random(options, scene.split, scene.index, _STROKES),
         )
         canvas += coverage[..., None] * (np.array(ink, np.float32) - canvas)
+        strokes = _shrink(coverage, size) > 0
     for window, colours, inside in drawn:
         canvas[window][inside] = colours[inside]
     noise = _random(options, scene.split, scene.index, _GRAIN).normal(0, 2.5, (size, size, 1))
-    return np.clip(np.round(_shrink(canvas, size) + noise), 0, 255).astype(np.uint8), masks
+    image = np.clip(np.round(_shrink(canvas, size) + noise), 0, 255).astype(np.uint8)
+    return image, masks, strokes

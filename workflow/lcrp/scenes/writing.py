@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from lcrp.scenes.options import SceneOptions
 from lcrp.scenes.scene import draw_scene
-from lcrp.scenes.world import class_names, label_of, truth
+from lcrp.scenes.world import CONTEXTS, class_names, label_of, truth
 
 SPLITS = ("train", "test", "swapped")
 # Room for the ids of a scene's variants, and of the objects in an image.
@@ -35,11 +35,11 @@ def _variants(options, split, index):
 
 
 def _write_scene(options, split, directory, index):
-    """Writes the pictures of one scene; returns their COCO entries (images, annotations)."""
+    """Writes the pictures of one scene; returns their COCO entries (images, objects, strokes)."""
     names = class_names(options.merge_twins)
-    images, annotations = [], []
+    images, annotations, fields = [], [], []
     for file, number, scene, swap in _variants(options, split, index):
-        image, masks = scene.render(options)
+        image, masks, strokes = scene.render(options)
         labels = np.zeros(image.shape[:2], np.uint8)
         entry = {
             "id": number,
@@ -54,24 +54,34 @@ def _write_scene(options, split, directory, index):
         for place, (thing, mask) in enumerate(zip(scene.things, masks, strict=True)):
             category = names.index(label_of(thing.name, options.merge_twins)) + 1
             labels[mask] = category
-            run = run_lengths.encode(np.asfortranarray(mask.astype(np.uint8)))
-            ys, xs = np.nonzero(mask)
-            low, high = (xs.min(), ys.min()), (xs.max() + 1, ys.max() + 1)
-            annotations.append(
-                {
-                    "id": number * _OBJECTS + place,
-                    "image_id": number,
-                    "category_id": category,
-                    "bbox": [float(v) for v in (*low, high[0] - low[0], high[1] - low[1])],
-                    "area": float(mask.sum()),
-                    "iscrowd": 0,
-                    "segmentation": {"size": run["size"], "counts": run["counts"].decode()},
-                    "group": thing.group,
-                }
-            )
+            annotation = _annotation(number * _OBJECTS + place, number, category, mask)
+            annotations.append(annotation | {"group": thing.group})
+        if strokes.any():
+            category = CONTEXTS.index(scene.context) + 1
+            fields.append(_annotation(number, number, category, strokes))
         _write_png(directory / "images" / file, image[..., ::-1])
         _write_png(directory / "masks" / file, labels)
-    return images, annotations
+    return images, annotations, fields
+
+
+def _annotation(own, image, category, mask):
+    """COCO's entry for a mask."""
+    run = run_lengths.encode(np.asfortranarray(mask.astype(np.uint8)))
+    ys, xs = np.nonzero(mask)
+    low, high = (xs.min(), ys.min()), (xs.max() + 1, ys.max() + 1)
+    return {
+        "id": own,
+        "image_id": image,
+        "category_id": category,
+        "bbox": [float(v) for v in (*low, high[0] - low[0], high[1] - low[1])],
+        "area": float(mask.sum()),
+        "iscrowd": 0,
+        "segmentation": {"size": run["size"], "counts": run["counts"].decode()},
+    }
+
+
+def _categories(names):
+    return [{"id": number, "name": name} for number, name in enumerate(names, start=1)]
 
 
 def _write_png(path, pixels):
@@ -84,7 +94,8 @@ def write_split(options, split, directory, workers=1, progress=None):
 
     `images/*.png` (RGB), `masks/*.png` (0 background, then the classes in the order of
     `class_names`; 255 is not used) and `annotations.json` (COCO: boxes, run-length masks; each
-    image also names its `context`). The split "swapped" holds variants of the held-out scenes,
+    image also names its `context`) and `stuff.json` (COCO: the strokes, as regions of contexts,
+    which no model is to find). The split "swapped" holds variants of the held-out scenes,
     annotated with the classes that the objects had before: `<scene>-context.png` on the
     exchanged context, `<scene>-companion.png` without the companions; their entries name the
     `original` and the `swap`. The ids of images and objects depend on the scene alone, so
@@ -110,13 +121,15 @@ def write_split(options, split, directory, workers=1, progress=None):
         for name in ("images", "masks"):
             (part / name).mkdir(parents=True)
         entries = _write_pictures(options, split, part, workers, progress)
-        names = class_names(options.merge_twins)
-        coco = {
-            "images": [image for images, _ in entries for image in images],
-            "annotations": [annotation for _, found in entries for annotation in found],
-            "categories": [{"id": i, "name": name} for i, name in enumerate(names, start=1)],
-        }
-        (part / "annotations.json").write_text(json.dumps(coco))
+        images, objects, fields = (
+            [found for scene in entries for found in scene[kind]] for kind in range(3)
+        )
+        for name, found, names in (
+            ("annotations", objects, class_names(options.merge_twins)),
+            ("stuff", fields, CONTEXTS),
+        ):
+            coco = {"images": images, "annotations": found, "categories": _categories(names)}
+            (part / f"{name}.json").write_text(json.dumps(coco))
         shutil.rmtree(directory, ignore_errors=True)
         part.rename(directory)
     except BaseException:

@@ -1,0 +1,37 @@
+"""Switch off the context concepts of a class one by one, for images with and without a thing."""
+
+from job import job, whole
+from lcrp import Explainer
+from lcrp.context import open_tables
+from lcrp.datasets import open_dataset, read_index
+from lcrp.effect import ablate_context, draw_ablation
+from lcrp.models import load_model
+from lcrp.store import open_store
+
+if __name__ == "__main__":
+    with job(snakemake):
+        params, chosen = snakemake.params, snakemake.params.chosen
+        model = load_model(params.architecture, snakemake.input.weights)
+        dataset = open_dataset(params.source, classes=model.classes)
+        samples = [dataset[image] for image in read_index(snakemake.input.index)["id"]]
+        layer = model.example_layer if chosen["layer"] == "default" else chosen["layer"]
+        label, thing = snakemake.wildcards.label, snakemake.wildcards.thing
+        with (
+            open_store(snakemake.input.store) as store,
+            open_tables(snakemake.input.tables, store) as tables,
+        ):
+            table = ablate_context(
+                Explainer(model, device=params.machine["device"]),
+                samples,
+                label,
+                thing,
+                layer,
+                chosen["concepts"],
+                tables,
+                params.effect,
+                progress=True,
+            )
+        with whole(snakemake.output.table) as part:
+            table.to_csv(part, index=False, float_format="%.6g")
+        with whole(snakemake.output.figure) as part:
+            draw_ablation(table, f"{label}, with and without {thing}: {layer}", part)

@@ -1,0 +1,52 @@
+"""Images before and after the confirmed interventions."""
+
+import cv2
+import pandas as pd
+
+from lcrp.effect.columns import EXAMPLE_COLUMNS
+
+INDEX = "index.csv"
+
+
+def write_examples(effects, samples, folder):
+    """Writes PNG images of every confirmed effect on pixels, and `index.csv` that lists them.
+
+    The files show the whole input of the network; columns of the list as in `EXAMPLE_COLUMNS`.
+
+    Args:
+        effects: `Effects`.
+        samples: the samples that they were measured on.
+        folder: `Path`, is made.
+
+    Returns:
+        The list, a DataFrame.
+    """
+    folder.mkdir(parents=True)
+    rows = []
+    for row, examples in enumerate(effects.examples):
+        entry = effects.table.iloc[row]
+        if not entry["confirmed"]:
+            continue
+        for place, example in enumerate(examples):
+            subject = example.subject
+            names = {}
+            for moment in ("before", "after"):
+                names[moment] = f"{row:03d}-{place}-{moment}.png"
+                pixels = cv2.cvtColor(getattr(example, moment), cv2.COLOR_RGB2BGR)
+                # cv2.imwrite does not say when the disk is full.
+                (folder / names[moment]).write_bytes(cv2.imencode(".png", pixels)[1])
+            rows.append(
+                {
+                    "class": entry["class"],
+                    "thing": entry["thing"],
+                    "intervention": entry["intervention"],
+                    "image": samples[subject.number].id,
+                    **names,
+                    "probability_before": subject.before.probability,
+                    "probability_after": example.probability,
+                    **dict(zip(("x1", "y1", "x2", "y2"), subject.box, strict=True)),
+                }
+            )
+    table = pd.DataFrame(rows, columns=list(EXAMPLE_COLUMNS))
+    table.to_csv(folder / INDEX, index=False, float_format="%.6g")
+    return table
