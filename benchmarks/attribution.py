@@ -23,6 +23,7 @@ import multiprocessing
 import statistics
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import reference
@@ -30,10 +31,9 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from lcrp.attribution import Explainer
+from lcrp.attribution import Explainer, Targets
 from lcrp.attribution.engine import Walk
 from lcrp.attribution.linear import UniformShares
-from lcrp.attribution.operations import Linear
 from lcrp.datasets import open_dataset
 from lcrp.models import build_model, load_model
 
@@ -79,6 +79,11 @@ def chosen(prediction, classes, most=4):
     return found[sorted(kept)]
 
 
+def rebound(targets, prediction):
+    """The same targets of another forward pass over the same images."""
+    return Targets(prediction, [replace(target, prediction=prediction) for target in targets])
+
+
 def ranked(result, k=40):
     """RelMax and ActMax of a result: {layer: (best targets, best images)}."""
     tables = {}
@@ -103,20 +108,13 @@ class Bench:
         self.network = reference.reference_network(self.model, size=self.images.shape[2:])
         self.plain = self.explainer.network
 
-    def engine(self, masks=False, layers=None):
+    def engine(self):
         """(b): every image, its targets, every layer."""
-        layers = self.layers if layers is None else layers
-        results = []
-        for i in range(len(self.images)):
-            prediction = self.explainer.predict(self.images[i : i + 1], activations=layers)
-            own = None if self.classes is None else [self.classes[i]]
-            targets = chosen(prediction, own)
-            given = self._masks(targets) if masks else None
-            result = self.explainer.explain(targets, layers, activations=True, masks=given)
-            results.append(ranked(result) if len(targets) else None)
-        return results
+        prediction = self.explainer.predict(self.images, activations=self.layers)
+        targets = rebound(self.targets, prediction)
+        return ranked(self.explainer.explain(targets, self.layers, activations=True))
 
-    def _masks(self, targets):
+    def masks(self, targets):
         height, width = self.images.shape[2:]
         masks = torch.zeros(len(targets), height, width)
         masks[:, : height // 2] = 1
@@ -150,63 +148,77 @@ class Bench:
 
 
 class Floor:
-    """(d): the convolutions that cannot be avoided, each alone at its best."""
+    """(d): the convolutions that cannot be avoided, each alone at its best.
+
+    For every image one forward pass and one pass for the denominators, for every target one
+    transposed pass down to the shallowest layer; the last two over both signs of the input
+    where it is not known to be non-negative. Nothing where no relevance arrives.
+    """
 
     def __init__(self, bench):
         self.bench = bench
-        self.best, self.fastest = {}, {}
+        self.fastest = {}
+        self.needed = [call for part in self._calls() for call in part]
+
+    def _calls(self):
+        """(module, input shape, rows, direction, signs and terms) of every convolution."""
+        explainer = self.bench.explainer
+        prediction = explainer.predict(self.bench.images)
+        targets = rebound(self.bench.targets, prediction)
+        program, count = prediction.record.program, len(self.bench.images)
+        nodes = {
+            i: (node.module, node.sources[0].shape[1:])
+            for i, node in enumerate(program.graph.nodes)
+            if isinstance(node.module, torch.nn.Conv2d | torch.nn.ConvTranspose2d)
+        }
+        yield [(*node, count, "forward", 1) for node in nodes.values()]
+        prepared = set()
+        for start in range(0, len(targets), explainer.rows):
+            together = targets[start : start + explainer.rows]
+            for i, arrived in self._arrived(prediction, together, nodes).items():
+                shares = program.operations[i].shares
+                if isinstance(shares, UniformShares):
+                    continue
+                parts = len(shares.kinds) * len(shares.terms)
+                if i not in prepared:
+                    yield [(*nodes[i], count, "forward", parts)]
+                prepared.add(i)
+                yield [(*nodes[i], arrived, "transposed", parts)]
+
+    def _arrived(self, prediction, targets, nodes):
+        """{node: how many targets have relevance there} above the shallowest layer."""
+        rows = {}
+        visitors = {i: lambda _, members, i=i: rows.setdefault(i, len(members)) for i in nodes}
+        layers = prediction.record.program.layers.values()
+        walk = Walk(prediction.record, needed=list(layers))
+        walk.run(self.bench.explainer._seeds(prediction, targets), visitors)
+        rows.pop(min(layers), None)
+        return rows
+
+    def passes(self):
+        """Forward passes' worth of operations per target."""
+        total = sum(_flops(*call) for call in self.needed)
+        return total / self.bench.forward_flops() / len(self.bench.targets)
 
     def seconds(self):
         """Seconds for all images and targets."""
-        bench, total = self.bench, 0.0
-        for i in range(len(bench.images)):
-            prediction = bench.explainer.predict(bench.images[i : i + 1])
-            own = None if bench.classes is None else [bench.classes[i]]
-            targets = chosen(prediction, own)
-            total += self._image(prediction, targets)
-        return total
-
-    def _image(self, prediction, targets):
-        program = prediction.record.program
-        rows = {}
-        if len(targets):
-            shallowest = min(program.layers.values())
-            visitors = {
-                i: lambda relevance, members, i=i: rows.setdefault(i, len(members))
-                for i, operation in enumerate(program.operations)
-                if isinstance(operation, Linear)
-            }
-            walk = Walk(prediction.record, needed=list(program.layers.values()))
-            walk.run(bench_seeds(self.bench.explainer, prediction, targets), visitors)
-            rows.pop(shallowest, None)
-        total = 0.0
-        for i, operation in enumerate(program.operations):
-            if not hasattr(program.graph.nodes[i].module, "kernel_size"):
-                continue
-            if not hasattr(program.graph.nodes[i].module, "weight"):
-                continue
-            shape = program.graph.nodes[i].sources[0].shape[1:]
-            total += self._conv(program.graph.nodes[i].module, shape, 1, "forward")
-            if i in rows and not isinstance(operation.shares, UniformShares):
-                parts = len(operation.shares.kinds) * len(operation.shares.terms)
-                module = program.graph.nodes[i].module
-                total += self._conv(module, shape, 1, "forward", parts)
-                total += self._conv(module, shape, rows[i], "transposed", parts)
-        return total
-
-    def _conv(self, module, shape, count, direction, parts=1):
-        key = (tuple(module.weight.shape), module.stride, shape, count, direction, parts)
-        if key not in self.fastest:
-            ways = list(formulations(module, shape, count, direction, parts))
-            self.fastest[key] = min(ways, key=quickest)
-        if key not in self.best:
-            self.best[key] = quickest(self.fastest[key])
-        return self.best[key]
+        best = {}
+        for module, shape, count, direction, parts in self.needed:
+            key = (tuple(module.weight.shape), module.stride, shape, count, direction, parts)
+            if key not in self.fastest:
+                ways = list(formulations(module, shape, count, direction, parts))
+                self.fastest[key] = min(ways, key=quickest)
+            if key not in best:
+                best[key] = [quickest(self.fastest[key]), 0]
+            best[key][1] += 1
+        return sum(seconds * times for seconds, times in best.values())
 
 
-def bench_seeds(explainer, prediction, targets):
-    """Where the relevance of targets starts."""
-    return explainer._seeds(prediction, targets)
+def _flops(module, shape, count, direction, parts):
+    """Operations of a convolution: the same in both directions."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        module(torch.empty(1, *shape, dtype=module.weight.dtype))
+    return counter.get_total_flops() * count * parts
 
 
 def formulations(module, shape, count, direction, parts):
@@ -255,6 +267,7 @@ def formulations(module, shape, count, direction, parts):
         if parts > 1 and module.groups == 1:
             yield packed
         if direction == "transposed" and not turned:
+            yield from _as_convolution(module, y, weight, parts)
 
             def gradient(x=x, y=y, weight=weight, parts=parts):
                 for _ in range(parts):
@@ -264,6 +277,18 @@ def formulations(module, shape, count, direction, parts):
                     )  # fmt: skip
 
             yield gradient
+
+
+def _as_convolution(module, y, weight, parts):
+    """With stride 1 the transpose is a convolution with the kernel turned."""
+    sides = zip(module.dilation, module.kernel_size, module.padding, strict=True)
+    margin = [d * (k - 1) - p for d, k, p in sides]
+    if set(module.stride) != {1} or module.groups > 1 or min(margin) < 0:
+        return
+    layout = torch.channels_last if y.is_contiguous(memory_format=torch.channels_last) else None
+    kernel = torch.cat([weight.flip(2, 3).transpose(0, 1)] * parts)
+    kernel = kernel.contiguous(memory_format=layout or torch.contiguous_format)
+    yield lambda: F.conv2d(y, kernel, None, 1, margin, module.dilation)
 
 
 @torch.no_grad()
@@ -288,8 +313,8 @@ def extras(bench, repeats):
     targets = chosen(prediction, own)
     explained = explainer.explain(targets, [layer])
     top = explained.relevance[layer][0].argsort(descending=True)[:50].tolist()
-    masks = bench._masks(targets)
-    composite = bench.model.composite
+    masks = bench.masks(targets)
+    composite, image = bench.model.composite, bench.images[:1]
 
     def walk():
         explainer.explain(targets, bench.layers)
@@ -297,16 +322,18 @@ def extras(bench, repeats):
     def with_masks():
         explainer.explain(targets, bench.layers, masks=masks)
 
+    # As the reference does, these two begin with a forward pass.
+
     def one_mask():
-        explainer.explain(targets[:1], [layer], masks=masks[:1])
+        target = rebound(targets[:1], explainer.predict(image))
+        explainer.explain(target, [layer], masks=masks[:1])
 
     def three():
-        explainer.conditional(targets[0], layer, top[:3])
+        (target,) = rebound(targets[:1], explainer.predict(image))
+        explainer.conditional(target, layer, top[:3])
 
     def reference_one():
-        reference.reference_conditional(
-            bench.network, composite, bench.images[:1], targets[0], layer, top[:1]
-        )
+        reference.reference_conditional(bench.network, composite, image, targets[0], layer, top[:1])
 
     times = {f.__name__: [] for f in (walk, with_masks, one_mask, three, reference_one)}
     for function in (walk, with_masks, one_mask, three, reference_one):
@@ -366,7 +393,6 @@ def measure(name, images, repeats, precision):
     for _ in range(repeats):
         for row, run in rows.items():
             times[row].append(timed(run))
-        floor.best.clear()
         times["d"].append(floor.seconds())
     median = {row: statistics.median(values) for row, values in times.items()}
     per = {row: median[row] / (images if row == "c" else count) for row in median}
@@ -377,7 +403,11 @@ def measure(name, images, repeats, precision):
         "seconds": per,
         "a/b": median["a"] / median["b"],
         "b/d": median["b"] / median["d"],
-        "passes": {"a": bench.passes(bench.reference), "b": bench.passes(bench.engine)},
+        "passes": {
+            "a": bench.passes(bench.reference),
+            "b": bench.passes(bench.engine),
+            "d": floor.passes(),
+        },
         **extras(bench, repeats),
         "memory MiB": {
             which: peak(name, images, precision, which) for which in ("plain", "engine")
@@ -397,7 +427,7 @@ def main():
     table = []
     print(f"threads: {torch.get_num_threads()}, precision: {given.precision}")
     print(
-        "case                targets     (a)      (b)      (c)      (d)    a/b   b/d  passes a/b "
+        "case                targets     (a)      (b)      (c)      (d)    a/b   b/d  passes a/b/d "
         " masks  50x  3maps  memory"
     )
     for name in given.case:
@@ -407,7 +437,7 @@ def main():
         memory = row["memory MiB"]["engine"] / row["memory MiB"]["plain"]
         print(
             f"{name:20s} {row['targets']:6d} {seconds} {row['a/b']:6.2f} {row['b/d']:5.2f}"
-            f"  {row['passes']['a']:4.1f}/{row['passes']['b']:4.1f}"
+            f"  {row['passes']['a']:4.1f}/{row['passes']['b']:4.2f}/{row['passes']['d']:4.2f}"
             f"  {row['masks / walk']:5.2f} {row['50 heatmaps one by one / mask']:5.0f}"
             f" {row['3 heatmaps / one zennit-crp call']:5.2f}  {memory:5.2f}",
             flush=True,

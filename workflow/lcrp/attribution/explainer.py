@@ -370,7 +370,6 @@ class Explainer:
 
     def _empty(self, result, names, heatmaps):
         channels = self.layers
-        channels = self.layers
         for name in names:
             result.relevance[name] = torch.zeros(0, channels[name])
             result.positions[name] = torch.zeros(0, channels[name], dtype=torch.int64)
@@ -442,10 +441,11 @@ def _recorder(result, name, node, landing):
     """Visitor that writes a layer's summaries into a result."""
 
     def record(relevance, rows):
-        members = torch.tensor(rows.members)
+        # All rows are written in one piece, which is the usual case.
+        whole = len(rows) == len(result.targets)
+        members = slice(None) if whole else torch.tensor(rows.members)
         _, positions = strongest(relevance)
-        summed = relevance.flatten(2).sum(dim=2, dtype=torch.float32)
-        result.relevance[name][members] = summed.cpu()
+        result.relevance[name][members] = relevance.sum(dim=(2, 3), dtype=torch.float32).cpu()
         result.positions[name][members] = positions.cpu()
         if landing is not None and node in landing.shares:
             inside, landed = landing.measure(node, relevance, rows.members)

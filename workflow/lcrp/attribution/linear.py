@@ -1,5 +1,7 @@
 """Linear maps (convolutions, linear layers, batch norms) under rules for linear maps."""
 
+from functools import reduce
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -36,12 +38,28 @@ class Convolution:
         self.stride, self.padding, self.dilation = module.stride, padding, module.dilation
         self.groups = module.groups
         self.weight, self.bias = module.weight.detach(), module.bias
+        # What a kernel covers to both sides, less the padding: the padding of the turned kernel.
+        self.margin = tuple(
+            d * (k - 1) - p
+            for d, k, p in zip(self.dilation, module.kernel_size, padding, strict=True)
+        )
+        self.turns = self.groups == 1 and set(self.stride) == {1} and min(self.margin) >= 0
 
     def map(self, x, weight, bias=None):
         return F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
+    def turned(self, weight):
+        """The weight as `transpose` takes it.
+
+        With stride 1 the transpose is a convolution with the kernel turned by 180 degrees and
+        inputs and outputs exchanged: up to four times faster than a transposed convolution.
+        """
+        return weight.flip(2, 3).transpose(0, 1) if self.turns else weight
+
     def transpose(self, s, weight, size):
-        """size: (H, W) of the map's input."""
+        """weight: turned. size: (H, W) of the map's input."""
+        if self.turns:
+            return F.conv2d(s, weight, None, 1, self.margin, self.dilation)
         extra = [
             n - ((m - 1) * stride - 2 * padding + dilation * (k - 1) + 1)
             for n, m, stride, padding, dilation, k in zip(
@@ -70,7 +88,7 @@ class TransposedConvolution(Convolution):
 
     def __init__(self, module):
         super().__init__(module)
-        self.extra = module.output_padding
+        self.extra, self.turns = module.output_padding, False
 
     def map(self, x, weight, bias=None):
         return F.conv_transpose2d(
@@ -94,6 +112,9 @@ class Dense:
     def __init__(self, module):
         self.weight, self.bias = module.weight.detach(), module.bias
 
+    def turned(self, weight):
+        return weight
+
     def map(self, x, weight, bias=None):
         return F.linear(x, weight, bias)
 
@@ -113,6 +134,9 @@ class Diagonal:
         scale, shift = affine(module)
         dtype = module.running_var.dtype
         self.weight, self.bias = scale.to(dtype), shift.to(dtype)
+
+    def turned(self, weight):
+        return weight
 
     def map(self, x, weight, bias=None):
         terms, parts, channels = weight.shape
@@ -170,8 +194,13 @@ class Shares:
             for part in term.parts:
                 weights[part.input] = weights[part.input] + part.weight(linear.weight)
             blocks.append([weights[kind] for kind in self.kinds])
-        self.weight = _laid_out(linear.block(blocks))
+        self.weight = laid_out(linear.block(blocks))
+        self.turned = laid_out(linear.turned(self.weight))
         self.bias = self._stacked_bias()
+        # A sum that cannot be negative is stabilised by its bias.
+        self.settled = self.positive and self.bias is not None
+        if self.settled:
+            self.bias = self.bias + rule.epsilon
 
     def _simplified(self, term):
         if not self.nonnegative:
@@ -241,8 +270,8 @@ class Shares:
         """
         parts = self.parts(x)
         z = self.linear.map(parts, self.weight, self.bias)
-        if self.positive:
-            inverse = z.add_(self.rule.epsilon).reciprocal_()
+        if self.settled:
+            inverse = z.reciprocal_()
         else:
             inverse = stabilised(z, self.rule.epsilon).reciprocal_()
         if any(term.gate != "always" or term.factor != 1 for term in self.terms):
@@ -264,15 +293,10 @@ class Shares:
             s = rows.multiply_(relevance, inverse)
         else:
             s = rows.multiplied(relevance, inverse)
-        pulled = self.linear.transpose(s, self.weight, parts.shape[2:])
-        if len(self.kinds) == 1:
-            return pulled if self.kinds == ["ones"] else rows.multiply_(pulled, parts)
-        each = self._unstacked(parts, len(self.kinds))
-        first, *others = self._unstacked(pulled, len(self.kinds))
-        total = rows.multiplied(first, each[0])
-        for part, other in zip(each[1:], others, strict=True):
-            rows.add_product_(total, other, part)
-        return total
+        pulled = self.linear.transpose(s, self.turned, parts.shape[2:])
+        if self.kinds == ["ones"]:
+            return pulled
+        return reduce(torch.add, self._unstacked(rows.multiply_(pulled, parts), len(self.kinds)))
 
     def adjoint(self, share, state, rows):
         """Share (M, in, ...) of each input to the share of each output: `backward` transposed."""
@@ -283,7 +307,7 @@ class Shares:
             weighted = rows.multiplied(self._stack([share] * len(self.kinds)), parts)
         out = rows.multiply_(self.linear.map(weighted, self.weight), inverse)
         members = self._unstacked(out, len(self.terms))
-        return members[0] if len(members) == 1 else sum(members)
+        return reduce(torch.add, members)
 
 
 class UniformShares(Shares):
@@ -293,6 +317,7 @@ class UniformShares(Shares):
         super().__init__(linear, rule, nonnegative)
         self.channels = linear.weight.shape[:2]
         self.weight = self.weight[:1, :1].contiguous()
+        self.turned = linear.turned(self.weight)
 
     def prepare(self, x, output):
         ones = torch.ones((1, 1, *x.shape[2:]), dtype=x.dtype, device=x.device)
@@ -302,7 +327,7 @@ class UniformShares(Shares):
     def backward(self, relevance, state, rows):
         size, inverse = state
         s = relevance.sum(dim=1, keepdim=True).mul_(inverse)
-        pulled = self.linear.transpose(s, self.weight, size)
+        pulled = self.linear.transpose(s, self.turned, size)
         return pulled.expand(-1, self.channels[1], -1, -1)
 
     def adjoint(self, share, state, rows):
@@ -331,7 +356,7 @@ def _bound(bound, x):
     return bound.expand_as(x) if bound.ndim <= x.ndim else bound[0].expand_as(x)
 
 
-def _laid_out(tensor):
+def laid_out(tensor):
     """Channels last, where there are positions."""
     return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 

@@ -16,7 +16,7 @@ from zennit.types import Activation
 from lcrp.attribution import rules
 from lcrp.attribution.composites import LIKE_BATCH_NORM
 from lcrp.attribution.graph import Constant, Input
-from lcrp.attribution.linear import MAPS, linear_map, shares, stabilised
+from lcrp.attribution.linear import MAPS, laid_out, linear_map, shares, stabilised
 from lcrp.errors import InputError
 
 
@@ -107,7 +107,7 @@ class LinearGradient(Operation):
         super().__init__(node)
         self.linear = linear_map(node.module)
         self.weight = self.linear.block([[self.linear.weight]])
-        self.size = None
+        self.turned = laid_out(self.linear.turned(self.weight))
 
     def prepare(self, inputs, output):
         return inputs[0].shape[2:]
@@ -115,7 +115,7 @@ class LinearGradient(Operation):
     reads_inputs = True
 
     def backward(self, relevance, state, rows):
-        return [self.linear.transpose(relevance, self.weight, state)]
+        return [self.linear.transpose(relevance, self.turned, state)]
 
     def adjoint(self, shares, state, rows):
         return self.linear.map(shares[0], self.weight)
@@ -342,33 +342,23 @@ class Pooling(Operation):
             for v in settings.values()
         )
         settings = dict(zip(settings, both, strict=True))
-        index = F.max_pool2d(inputs[0], **settings, return_indices=True)[1]
-        return settings, inputs[0].shape[1:], index
+        winner = F.max_pool2d(inputs[0], **settings, return_indices=True)[1]
+        return inputs[0].shape[2:], _positions_first(winner), winner.shape[2:]
 
     def backward(self, relevance, state, rows):
-        settings, shape, index = state
-        like = relevance.new_empty(()).expand(relevance.shape[0], *shape)
-        return [
-            torch.ops.aten.max_pool2d_with_indices_backward(
-                relevance,
-                like,
-                settings["kernel_size"],
-                settings["stride"],
-                settings["padding"],
-                settings["dilation"],
-                settings["ceil_mode"],
-                rows.expanded(index),
-            )
-        ]
+        (height, width), winner, _ = state
+        given = _positions_first(relevance)
+        passed = given.new_zeros(len(given), height * width, given.shape[2])
+        pairs = zip(rows.paired(given, winner), rows.paired(passed, winner), strict=True)
+        for (one, place), (into, _) in pairs:
+            into.scatter_add_(-2, place.expand_as(one), one)
+        return [passed.transpose(1, 2).unflatten(2, (height, width))]
 
     def adjoint(self, shares, state, rows):
-        _, _, index = state
-        return (
-            shares[0]
-            .flatten(2)
-            .gather(2, rows.expanded(index).flatten(2))
-            .view(shares[0].shape[0], *index.shape[1:])
-        )
+        _, winner, size = state
+        share = _positions_first(shares[0])
+        index = rows.expanded(winner)
+        return share.gather(1, index).transpose(1, 2).unflatten(2, size)
 
 
 class Structural(Operation):
@@ -498,6 +488,11 @@ def _completed(shares, shapes):
         given.new_zeros(len(given), *shape) if share is None else share
         for share, shape in zip(shares, shapes, strict=True)
     ]
+
+
+def _positions_first(maps):
+    """(N, H * W, C) of maps (N, C, H, W): a view where channels are last."""
+    return maps.permute(0, 2, 3, 1).flatten(1, 2)
 
 
 def _spread(share, ratio):

@@ -82,13 +82,6 @@ class Rows:
             torch.mul(rows, image, out=into)
         return product
 
-    def add_product_(self, total, tensor, per_image):
-        """Add to total, in place, rows (T, ...) times their image's tensor (B, ...)."""
-        pairs = zip(self.paired(tensor, per_image), self.paired(total, per_image), strict=True)
-        for (rows, image), (into, _) in pairs:
-            into.addcmul_(rows, image)
-        return total
-
     def expanded(self, per_image):
         """Their image's tensor for each row: (T, ...)."""
         if per_image.shape[0] == 1:

@@ -221,7 +221,7 @@ class Prediction:
         index = region.flatten().nonzero().flatten()
         height, width = region.shape
         ys, xs = index // width, index % width
-        share = logits.float().softmax(dim=0)[c][region].mean()
+        share = logits[:, region].float().softmax(dim=0)[c].mean()
         return Target(
             image, c, self.model.classes[c], instance, float(share), float(value.mean()),
             (float(xs.min()), float(ys.min()), float(xs.max()) + 1, float(ys.max()) + 1),
