@@ -134,10 +134,11 @@ def _row_maxima(lines):
     """(N, H, C) of (N, H, W, C)."""
     width, channels = lines.shape[2:]
     # Fewer than 32 neighbours in memory are not reduced by vector instructions.
-    fold = max(1, 32 // channels)
-    if width % fold:
+    fold = 32 // channels
+    if fold < 2 or width % fold:
         return lines.amax(dim=2)
-    return lines.unflatten(2, (width // fold, fold)).amax(dim=2).amax(dim=2)
+    folded = lines.reshape(*lines.shape[:2], width // fold, fold * channels).amax(dim=2)
+    return folded.unflatten(2, (fold, channels)).amax(dim=2)
 
 
 class Walk:
@@ -161,7 +162,8 @@ class Walk:
 
         seeds: {node: (relevance (T', ...), rows)}; both are overwritten.
         visitors: {node: f(relevance, rows)}, called once with the relevance at the node's
-            output, which is only valid during the call. Nodes that carry none are left out.
+            output, whole maps or windows of them, which is only valid during the call. Nodes
+            that carry none are left out.
         """
         arrived = {}
         for node, message in seeds.items():
@@ -176,20 +178,23 @@ class Walk:
             node = self.program.graph.nodes[i]
             if not any(source in self.needed for source in node.inputs):
                 continue
-            passed = self.program.operations[i].backward(relevance, self.record.state(i), rows)
-            for source, share in zip(node.inputs, passed, strict=True):
-                if share is None or source not in self.needed:
+            sent = self.program.operations[i].send(relevance, self.record.state(i), rows)
+            for source, message in zip(node.inputs, sent, strict=True):
+                if message is None or source not in self.needed:
                     continue
                 before = arrived.get(source)
-                arrived[source] = (share, rows) if before is None else _met(before, (share, rows))
+                shape = self.program.graph.nodes[source].shape
+                arrived[source] = message if before is None else _met(before, message, shape)
 
 
-def _met(one, other):
+def _met(one, other, shape):
     """The sum of two messages; they may carry different rows."""
     (a, rows), (b, others) = one, other
-    if rows.members == others.members:
+    if (rows.members, rows.origins) == (others.members, others.origins) and a.shape == b.shape:
         shared = 0 in a.stride()
         return (a + b if shared else a.add_(b)), rows
+    if len(shape) == 4:
+        return rows.met(a, others, b, shape[2:])
     union = rows.union(others)
     total = a.new_zeros(len(union), *a.shape[1:])
     for message, part in ((a, rows), (b, others)):

@@ -16,8 +16,9 @@ from lcrp.attribution.engine import (
 )
 from lcrp.attribution.landing import PartLanding, portions
 from lcrp.attribution.layers import select_layers
-from lcrp.attribution.rows import Rows
-from lcrp.attribution.targets import Prediction, Targets, initial_relevance
+from lcrp.attribution.memory import keep_freed_memory
+from lcrp.attribution.rows import Rows, windows
+from lcrp.attribution.targets import Prediction, Targets, extent, initial_relevance
 from lcrp.errors import InputError
 
 PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "float64": torch.float64}
@@ -67,12 +68,14 @@ class Explainer:
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.model, self.device = model, torch.device(device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self.composite = model.composite if composite is None else composite
         self.dtype = PRECISIONS[precision]
         self.rows = rows or (64 if self.device.type == "cuda" else 8)
         network = model.canonised().eval().requires_grad_(False)
         check_finite(network, torch.zeros(1))
-        self.network = network.to(self.device, self.dtype)
+        self.network = network.to(self.device, self.dtype, memory_format=torch.channels_last)
         self._programs, self._halved = {}, False
 
     @property
@@ -258,13 +261,13 @@ class Explainer:
     def _relevance_at(self, prediction, targets, node):
         """Relevance (T, C, H, W) of targets at a layer's output, and its rows."""
         found = []
+        shape = prediction.record.program.graph.nodes[node].shape[1:]
         walk = Walk(prediction.record, needed=[node])
         walk.run(
             self._seeds(prediction, targets),
-            {node: lambda relevance, rows: found.append((relevance.clone(), rows))},
+            {node: lambda relevance, rows: found.append(rows.whole(relevance.clone(), shape[1:]))},
         )
         if not found:
-            shape = prediction.record.program.graph.nodes[node].shape[1:]
             empty = prediction.outputs[0].new_zeros(len(targets), *shape)
             return empty, Rows([t.image for t in targets])
         return found[0]
@@ -277,9 +280,14 @@ class Explainer:
         seeds = {}
         for output in dict.fromkeys(target.output for target in targets):
             members = [i for i, target in enumerate(targets) if target.output == output]
-            raw = prediction.outputs[output]
-            relevance = initial_relevance([targets[i] for i in members], raw.shape[1:], raw)
-            seeds[graph.outputs[output]] = (relevance, everyone.select(members))
+            raw, some = prediction.outputs[output], [targets[i] for i in members]
+            rows, shape = everyone.select(members), tuple(raw.shape[1:])
+            if len(shape) == 3:
+                extents = [extent(target, shape) for target in some]
+                rows.origins, window = windows(extents, shape[1:])
+                shape = (shape[0], *window)
+            relevance = initial_relevance(some, shape, raw, rows.origins)
+            seeds[graph.outputs[output]] = (relevance, rows)
         return seeds
 
     def _together(self, targets, parts):
@@ -317,11 +325,14 @@ class Explainer:
                 result.inside[name] = torch.zeros(len(targets), *several, channels)
                 result.landed[name] = torch.zeros(len(targets), channels)
         for node, name in nodes.items():
-            visitors[node] = _recorder(result, name, node, landing)
+            size = record.program.graph.nodes[node].shape[2:]
+            visitors[node] = _recorder(result, name, node, size, landing)
         if heatmaps:
             result.heatmaps = torch.zeros(len(targets), *prediction.size)
             visitors[0] = lambda r, rows: result.heatmaps.index_copy_(
-                0, torch.tensor(rows.members), r.float().sum(1).cpu()
+                0,
+                torch.tensor(rows.members),
+                rows.whole(r, prediction.size)[0].float().sum(1).cpu(),
             )
         if parts is not None:
             self._land(result, nodes, visitors, parts)
@@ -422,38 +433,46 @@ class Landing:
         rows = Rows(images)
         self.shares = dict(transport(record, torch.cat(fields), rows, nodes))
 
-    def measure(self, node, relevance, members):
+    def measure(self, node, relevance, rows):
         """Relevance that lands: in each mask (T', K, channels), anywhere (T', channels).
 
-        relevance: (T', channels, H, W) of the targets `members`.
+        relevance: (T', channels, H, W), whole maps or windows.
         """
         share = self.shares[node]
         inside, anywhere = [], []
-        for row, member in zip(relevance, members, strict=True):
+        for row, member, (y, x) in zip(relevance, rows.members, rows.corners(), strict=True):
+            there = (..., slice(y, y + row.shape[1]), slice(x, x + row.shape[2]))
             first = self._first[member]
-            own = share[first : first + self.per_target]
+            own = share[first : first + self.per_target][there]
             inside.append((own * row).flatten(2).sum(2, dtype=torch.float32))
-            anywhere.append((share[self._whole[member]] * row).flatten(1).sum(1).float())
+            anywhere.append((share[self._whole[member]][there] * row).flatten(1).sum(1).float())
         return torch.stack(inside), torch.stack(anywhere)
 
 
-def _recorder(result, name, node, landing):
-    """Visitor that writes a layer's summaries into a result."""
+def _recorder(result, name, node, size, landing):
+    """Visitor that writes the summaries of a layer, whose maps have a size, into a result."""
 
     def record(relevance, rows):
         # All rows are written in one piece, which is the usual case.
         whole = len(rows) == len(result.targets)
         members = slice(None) if whole else torch.tensor(rows.members)
-        _, positions = strongest(relevance)
+        positions = _positions(relevance, rows, size)
         result.relevance[name][members] = relevance.sum(dim=(2, 3), dtype=torch.float32).cpu()
         result.positions[name][members] = positions.cpu()
         if landing is not None and node in landing.shares:
-            inside, landed = landing.measure(node, relevance, rows.members)
+            inside, landed = landing.measure(node, relevance, rows)
             shape = (len(rows), *result.inside[name].shape[1:])
             result.inside[name][members] = inside.cpu().reshape(shape)
             result.landed[name][members] = landed.cpu()
 
     return record
+
+
+def _positions(relevance, rows, size):
+    """Flat index (T, channels) of the strongest neuron in maps of a size (H, W)."""
+    best, found = strongest(relevance)
+    found = rows.positions(best, found, relevance.shape[3], size[1])
+    return strongest(rows.whole(relevance, size)[0])[1] if found is None else found
 
 
 def _out_of_memory(error):

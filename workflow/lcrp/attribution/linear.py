@@ -56,8 +56,11 @@ class Convolution:
         """
         return weight.flip(2, 3).transpose(0, 1) if self.turns else weight
 
-    def transpose(self, s, weight, size):
-        """weight: turned. size: (H, W) of the map's input."""
+    def transpose(self, s, weight, size=None):
+        """weight: turned. size: (H, W) of the map's input; None for all that a window s of the
+        output sees, also beyond the borders."""
+        if size is None:
+            return self._transpose_window(s, weight)
         if self.turns:
             return F.conv2d(s, weight, None, 1, self.margin, self.dilation)
         extra = [
@@ -74,6 +77,19 @@ class Convolution:
         ]
         return F.conv_transpose2d(
             s, weight, None, self.stride, self.padding, extra, self.groups, self.dilation
+        )
+
+    def _transpose_window(self, s, weight):
+        if self.turns:
+            reach = [d * (k - 1) for d, k in zip(self.dilation, weight.shape[2:], strict=True)]
+            return F.conv2d(s, weight, None, 1, reach, self.dilation)
+        return F.conv_transpose2d(s, weight, None, self.stride, 0, 0, self.groups, self.dilation)
+
+    def start(self, origin):
+        """Where in the input begins what an output window at `origin` sees."""
+        return tuple(
+            n * stride - padding
+            for n, stride, padding in zip(origin, self.stride, self.padding, strict=True)
         )
 
     def block(self, blocks):
@@ -183,6 +199,7 @@ class Shares:
 
     def __init__(self, linear, rule: LinearRule, nonnegative):
         self.linear, self.rule, self.nonnegative = linear, rule, nonnegative
+        self.takes_windows = type(linear) is Convolution
         terms = [self._simplified(term) for term in rule.terms]
         self.terms = terms
         self.positive = all(_positive(term) for term in terms)
@@ -287,13 +304,25 @@ class Shares:
     def backward(self, relevance, state, rows):
         """Relevance (T, out, ...) at the output, which may be overwritten, to that below."""
         parts, inverse = state
+        s = self._divided(relevance, inverse, rows)
+        return self._multiplied(self.linear.transpose(s, self.turned, parts.shape[2:]), parts, rows)
+
+    def backward_windows(self, relevance, state, rows):
+        """`backward` of windows: (relevance, rows)."""
+        parts, inverse = state
+        pulled = self.linear.transpose(self._divided(relevance, inverse, rows), self.turned)
+        starts = [self.linear.start(origin) for origin in rows.origins]
+        pulled, rows = rows.fitted(pulled, starts, parts.shape[2:])
+        return self._multiplied(pulled, parts, rows), rows
+
+    def _divided(self, relevance, inverse, rows):
         if len(self.terms) > 1:
-            s = rows.multiply_(self._stack([relevance] * len(self.terms)), inverse)
-        elif _dense(relevance):
-            s = rows.multiply_(relevance, inverse)
-        else:
-            s = rows.multiplied(relevance, inverse)
-        pulled = self.linear.transpose(s, self.turned, parts.shape[2:])
+            return rows.multiply_(self._stack([relevance] * len(self.terms)), inverse)
+        if _dense(relevance):
+            return rows.multiply_(relevance, inverse)
+        return rows.multiplied(relevance, inverse)
+
+    def _multiplied(self, pulled, parts, rows):
         if self.kinds == ["ones"]:
             return pulled
         return reduce(torch.add, self._unstacked(rows.multiply_(pulled, parts), len(self.kinds)))
@@ -315,6 +344,7 @@ class UniformShares(Shares):
 
     def __init__(self, linear, rule, nonnegative):
         super().__init__(linear, rule, nonnegative)
+        self.takes_windows = False
         self.channels = linear.weight.shape[:2]
         self.weight = self.weight[:1, :1].contiguous()
         self.turned = linear.turned(self.weight)

@@ -24,10 +24,12 @@ class Operation:
     """One node of the walk.
 
     reads: whether the input tensors, the output tensor are kept for the walk.
+    positionwise: whether relevance stays at its position.
     """
 
     reads_inputs = False
     reads_output = False
+    positionwise = False
 
     def __init__(self, node):
         self.node = node
@@ -57,6 +59,13 @@ class Operation:
     def backward(self, relevance, state, rows):
         """Relevance (T, ...) at the output, which may be overwritten, to a list per input."""
         raise NotImplementedError
+
+    def send(self, relevance, state, rows):
+        """`backward` of whole maps or windows: (relevance, rows) or None for each input."""
+        if rows.origins is not None and not self.positionwise:
+            relevance, rows = rows.whole(relevance, self.node.shape[2:])
+        passed = self.backward(relevance, state, rows)
+        return [None if share is None else (share, rows) for share in passed]
 
     def adjoint(self, shares, state, rows):
         """Shares (M, ...) of the inputs, one tensor each or None, to that of the output."""
@@ -95,6 +104,11 @@ class Linear(Operation):
 
     def backward(self, relevance, state, rows):
         return [self.shares.backward(relevance, state, rows)]
+
+    def send(self, relevance, state, rows):
+        if rows.origins is None or not self.shares.takes_windows:
+            return super().send(relevance, state, rows)
+        return [self.shares.backward_windows(relevance, state, rows)]
 
     def adjoint(self, shares, state, rows):
         return self.shares.adjoint(shares[0], state, rows)
@@ -172,6 +186,8 @@ class NormalisationGradient(Normalisation):
 class Through(Operation):
     """The rule pass, and whatever else lets relevance through unchanged (dropout)."""
 
+    positionwise = True
+
     def nonnegative(self, inputs):
         kinds = (nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Hardsigmoid, nn.Softplus)
         if isinstance(self.node.module, kinds):
@@ -248,15 +264,18 @@ class Sum(Operation):
 
     reads_inputs = True
 
-    def __init__(self, node, epsilon):
+    def __init__(self, node, epsilon, nonnegative):
         super().__init__(node)
-        self.epsilon = epsilon
+        self.epsilon, self.positive = epsilon, all(nonnegative)
+        self.positionwise = len({source.shape for source in node.sources}) == 1
 
     def nonnegative(self, inputs):
         return all(inputs)
 
     def prepare(self, inputs, output):
-        inverse = stabilised(inputs[0] + inputs[1], self.epsilon).reciprocal_()
+        total = inputs[0] + inputs[1]
+        total = total.add_(self.epsilon) if self.positive else stabilised(total, self.epsilon)
+        inverse = total.reciprocal_()
         return inputs[0] * inverse, inverse.mul_(inputs[1])
 
     def backward(self, relevance, state, rows):
@@ -304,7 +323,7 @@ class Average(Operation):
 
     def _transpose(self, relevance, x):
         _, pull = torch.func.vjp(super().forward, x.new_zeros(relevance.shape[0], *x.shape[1:]))
-        return pull(relevance)[0]
+        return laid_out(pull(relevance)[0])
 
     def backward(self, relevance, state, rows):
         x, inverse = state
@@ -416,6 +435,18 @@ class Resize(Structural):
         aligned = bool(self.settings["align_corners"])
         return [down(relevance, relevance.shape[2:], size, aligned, *factors)]
 
+    def send(self, relevance, state, rows):
+        """Repeated pixels add up: windows are widened to whole groups of them."""
+        size, small = self.node.shape[2:], state[0][1:]
+        factor = size[0] // small[0]
+        exact = tuple(size) == tuple(factor * n for n in small)
+        if rows.origins is None or self.settings["mode"] != "nearest" or not exact:
+            return super().send(relevance, state, rows)
+        relevance, rows = rows.aligned(relevance, factor, size)
+        summed = F.avg_pool2d(relevance, factor, divisor_override=1)
+        starts = [tuple(n // factor for n in origin) for origin in rows.origins]
+        return [rows.fitted(summed, starts, small)]
+
 
 class Reshape(Structural):
     """Flattening, reshaping, permuting, slicing; the leading axis stays where it is."""
@@ -432,6 +463,10 @@ class Reshape(Structural):
 
 class Concatenation(Operation):
     """Concatenation by gradient: each input gets its channels."""
+
+    def __init__(self, node):
+        super().__init__(node)
+        self.positionwise = self._axis() == 1
 
     def nonnegative(self, inputs):
         return all(inputs)
@@ -457,6 +492,8 @@ class Concatenation(Operation):
 
 class Scaling(Operation):
     """Multiplication by a constant: relevance passes."""
+
+    positionwise = True
 
     def backward(self, relevance, state, rows):
         return [
@@ -641,7 +678,7 @@ def operation_for(node, rule, nonnegative):
     if node.call in CONCATENATIONS:
         return Concatenation(node)
     if node.call in ADDITIONS and len(node.inputs) == 2:
-        return Sum(node, rule.epsilon) if isinstance(rule, rules.Norm) else _sum(node, rule)
+        return _sum(node, rule, nonnegative)
     if node.call in PRODUCTS or node.call in QUOTIENTS:
         return _product(node, gradient)
     raise _unknown(node)
@@ -686,7 +723,9 @@ def _activation(node, rule):
     raise _unknown(node)
 
 
-def _sum(node, rule):
+def _sum(node, rule, nonnegative):
+    if isinstance(rule, rules.Norm):
+        return Sum(node, rule.epsilon, nonnegative)
     if isinstance(rule, rules.Gradient):
         return SumGradient(node)
     raise _unknown(node)

@@ -1,4 +1,8 @@
-"""Rows: which target (or mask) of which image each row of a batch belongs to."""
+"""Rows: which target (or mask) of which image each row of a batch belongs to.
+
+Relevance that starts at one cell of a map is zero nearly everywhere for the first layers of the
+walk. Such rows are windows of their maps, all of one size, each at a place of its own.
+"""
 
 import torch
 
@@ -9,11 +13,13 @@ class Rows:
     images: image of each row, in ascending order, so that an image's rows are neighbours and
         per-image tensors (B, ...) are applied to them without being copied.
     members: which of the walk's rows these are, in ascending order.
+    origins: (y, x) in the map where each row's window begins; None where rows are whole maps.
     """
 
-    def __init__(self, images, members=None):
+    def __init__(self, images, members=None, origins=None):
         self.images = list(images)
         self.members = tuple(range(len(self.images)) if members is None else members)
+        self.origins = origins
         self.groups = []
         start = 0
         for stop in range(1, len(self.images) + 1):
@@ -51,6 +57,15 @@ class Rows:
 
         tensor: (T, ...). per_image: (B, ...), or (1, ...) that holds for every image.
         """
+        if self.origins is not None:
+            height, width = tensor.shape[-2:]
+            return [
+                (
+                    tensor[i : i + 1],
+                    per_image[image : image + 1, ..., y : y + height, x : x + width],
+                )
+                for i, (image, (y, x)) in enumerate(zip(self.images, self.origins, strict=True))
+            ]
         if per_image.shape[0] == 1:
             return [(tensor, per_image)]
         if self._regular == 1:
@@ -88,3 +103,134 @@ class Rows:
             return per_image.expand(len(self), *per_image.shape[1:])
         index = torch.tensor(self.images, device=per_image.device)
         return per_image.index_select(0, index)
+
+    def moved(self, relevance, origins, size):
+        """Windows of a size (H, W) at other places: (relevance, rows).
+
+        origins: (y, x) of each, or None for whole maps of that size. What the windows before did
+        not cover is zero; what the new ones do not cover is left out.
+        """
+        rows = Rows(self.images, self.members, origins)
+        if origins == self.origins and relevance.shape[2:] == tuple(size):
+            return relevance, rows
+        moved = _empty(relevance, size).zero_()
+        rows.add_windows_(moved, relevance, self)
+        return moved, rows
+
+    def whole(self, relevance, size):
+        """Whole maps of a size (H, W) instead of windows: (relevance, rows)."""
+        return self.moved(relevance, None, size)
+
+    def fitted(self, relevance, starts, size):
+        """Windows that begin at `starts`, cut to maps of a size (H, W): (relevance, rows).
+
+        Whole maps where windows would cover more than half of them.
+        """
+        there = Rows(self.images, self.members, starts)
+        window = [min(n, most) for n, most in zip(relevance.shape[2:], size, strict=True)]
+        if not _worthwhile(window, size):
+            return there.whole(relevance, size)
+        return there.moved(relevance, _within(starts, window, size), window)
+
+    def aligned(self, relevance, factor, size):
+        """Windows widened to whole groups of `factor` pixels: (relevance, rows).
+
+        size: (H, W) of the maps, a multiple of the factor.
+        """
+        window = [
+            min(-(-(n + factor - 1) // factor) * factor, most)
+            for n, most in zip(relevance.shape[2:], size, strict=True)
+        ]
+        starts = [tuple(n - n % factor for n in origin) for origin in self.origins]
+        return self.moved(relevance, _within(starts, window, size), window)
+
+    def met(self, relevance, others, other, size):
+        """The sum of two messages of maps of a size (H, W): (relevance, rows).
+
+        others, other: rows and relevance of the second; they may be other rows, other windows.
+        """
+        union = self.union(others)
+        union, window = _around(union, ((self, relevance), (others, other)), size)
+        total = _empty(relevance, window, len(union)).zero_()
+        for rows, part in ((self, relevance), (others, other)):
+            union.add_windows_(total, part, rows)
+        return total, union
+
+    def add_windows_(self, total, part, rows):
+        """Add rows and windows `part` to those of `total` where they overlap."""
+        corners, others = self.corners(), rows.corners()
+        for i, place in enumerate(self.places(rows)):
+            into, given = [], []
+            for axis, (to, of) in enumerate(zip(corners[place], others[i], strict=True)):
+                low = max(to, of)
+                high = max(low, min(to + total.shape[2 + axis], of + part.shape[2 + axis]))
+                into.append(slice(low - to, high - to))
+                given.append(slice(low - of, high - of))
+            total[place, :, into[0], into[1]] += part[i, :, given[0], given[1]]
+
+    def corners(self):
+        """(y, x) in the map where each row begins."""
+        return [(0, 0)] * len(self) if self.origins is None else self.origins
+
+    def positions(self, best, positions, width, map_width):
+        """Flat positions (T, C) in the map, from those in windows of a width.
+
+        best: the values there. Where they are not positive, a zero outside of the window is as
+        strong or stronger; None if that cannot be told from the window.
+        """
+        if self.origins is None:
+            return positions
+        if any(origin == (0, 0) for origin in self.origins) and not bool((best > 0).all()):
+            return None
+        y, x = torch.tensor(self.origins, device=positions.device).T[:, :, None]
+        there = (positions // width + y) * map_width + positions % width + x
+        return there * (best > 0)
+
+
+def windows(extents, size):
+    """(origins, window size) around extents (y1, x1, y2, x2) in maps of a size (H, W).
+
+    Origins are None, the window the map, where windows would cover more than half of it.
+    """
+    window = [max(e[2 + axis] - e[axis] for e in extents) for axis in (0, 1)]
+    if not _worthwhile(window, size):
+        return None, tuple(size)
+    return _within([extent[:2] for extent in extents], window, size), tuple(window)
+
+
+def _around(union, messages, size):
+    """Rows `union` with windows around those of the messages, and the windows' size."""
+    if any(rows.origins is None for rows, _ in messages):
+        return union, tuple(size)
+    extents = {member: [] for member in union.members}
+    for rows, part in messages:
+        height, width = part.shape[2:]
+        for member, (y, x) in zip(rows.members, rows.origins, strict=True):
+            extents[member].append((y, x, y + height, x + width))
+    origins, window = windows([_hull(found) for found in extents.values()], size)
+    return Rows(union.images, union.members, origins), window
+
+
+def _hull(extents):
+    tops, lefts, bottoms, rights = zip(*extents, strict=True)
+    return min(tops), min(lefts), max(bottoms), max(rights)
+
+
+def _worthwhile(window, size):
+    return 2 * window[0] * window[1] <= size[0] * size[1]
+
+
+def _within(starts, window, size):
+    return [
+        tuple(
+            min(max(n, 0), whole - part) for n, part, whole in zip(start, window, size, strict=True)
+        )
+        for start in starts
+    ]
+
+
+def _empty(like, size, count=None):
+    shape = (len(like) if count is None else count, like.shape[1], *size)
+    return torch.empty(
+        shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last
+    )

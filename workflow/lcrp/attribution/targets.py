@@ -257,14 +257,26 @@ class Prediction:
         )  # fmt: skip
 
 
-def initial_relevance(targets, shape, like):
+def initial_relevance(targets, shape, like, origins=None):
     """Relevance (T, *shape) of targets that all start in one output, and zero elsewhere.
 
-    shape: that of the raw output for one image. like: tensor whose dtype and device it gets.
+    shape: that of the raw output for one image, or of windows of it.
+    like: tensor whose dtype and device it gets, and the raw output.
+    origins: (y, x) where each target's window begins.
     """
     relevance = like.new_zeros((len(targets), *shape))
     for i, target in enumerate(targets):
-        relevance[i].view(-1)[target.index] = target.value.to(like)
+        index = target.index
+        if origins is not None:
+            channel, y, x = torch.unravel_index(index, like.shape[1:])
+            index = (channel * shape[1] + y - origins[i][0]) * shape[2] + x - origins[i][1]
+        relevance[i].view(-1)[index] = target.value.to(like)
     if len(shape) == 3:
         relevance = relevance.contiguous(memory_format=torch.channels_last)
     return relevance
+
+
+def extent(target, shape):
+    """(y1, x1, y2, x2) around where a target starts in a raw output of a shape (C, H, W)."""
+    _, y, x = torch.unravel_index(target.index, shape)
+    return int(y.min()), int(x.min()), int(y.max()) + 1, int(x.max()) + 1
