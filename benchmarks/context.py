@@ -3,9 +3,9 @@
     python benchmarks/context.py --weights FILE --images FOLDER --annotations FILE
                                  [--architecture yolov5n] [--size 320] [--classes 8] [--most 16]
 
-Analyses the images, one at a time, with and without what the score tables need (the relevance
-inside the object and on every other thing, for every concept of every layer), alternately, and
-prints seconds and their ratio by the number of annotated classes.
+Analyses the images, one at a time, without what the score tables need, with the relevance inside
+the object, and with that on every other thing as well, for every concept of every layer,
+alternately, and prints seconds and their ratio by the number of annotated classes.
 """
 
 import argparse
@@ -28,31 +28,38 @@ class _WithoutScores(_Analysis):
         self.explained = len(targets)
 
 
-class _WithScores(_Analysis):
+class _Counting(_Analysis):
     def _parts(self, targets, annotations, found):
-        parts, place = super()._parts(targets, annotations, found)
-        self.parts = sum(len(own.masks) for own in parts.values())
-        return parts, place
+        parts = super()._parts(targets, annotations, found)
+        self.parts = len(parts[0].masks)
+        return parts
+
+
+SETTINGS = {
+    "none": (_WithoutScores, AnalysisSettings()),
+    "object": (_Counting, AnalysisSettings(things=False)),
+    "things": (_Counting, AnalysisSettings()),
+}
 
 
 def measure(explainer, dataset, ids, repeats):
-    """Rows (classes, targets, parts, seconds without, seconds with), one per image."""
+    """Rows (classes, targets, parts, seconds for each of SETTINGS), one per image."""
     rows = []
     for name in ids:
-        seconds = {kind: [] for kind in (_WithoutScores, _WithScores)}
+        seconds = {kind: [] for kind in SETTINGS}
         for _ in range(repeats):
-            for kind in seconds:
-                analysis = kind(explainer, dataset, AnalysisSettings(), explainer.select("all"))
+            for kind, (analysis_class, settings) in SETTINGS.items():
+                analysis = analysis_class(explainer, dataset, settings, explainer.select("all"))
                 analysis.explained = analysis.parts = 0
                 start = time.perf_counter()
                 analysis.add([name])
                 seconds[kind].append(time.perf_counter() - start)
-                if kind is _WithoutScores:
+                if kind == "none":
                     explained = analysis.explained
         if explained:
-            shortest = [float(np.median(taken)) for taken in seconds.values()]
+            medians = [float(np.median(taken)) for taken in seconds.values()]
             classes = len(dataset[name].classes_present)
-            rows.append((classes, explained, analysis.parts, *shortest))
+            rows.append((classes, explained, analysis.parts, *medians))
     return rows
 
 
@@ -82,12 +89,16 @@ def main():
     for count in sorted(by_count):
         rows += measure(explainer, dataset, by_count[count], args.repeats)
     print(f"{args.architecture}, {args.size} px, {torch.get_num_threads()} thread(s)")
-    print("classes targets  parts  without s     with s  ratio")
-    for classes, explained, parts, without, whole in rows:
-        ratio = whole / without
-        print(f"{classes:7} {explained:7} {parts:6} {without:10.3f} {whole:10.3f} {ratio:6.2f}")
-    without, whole = (sum(row[i] for row in rows) for i in (3, 4))
-    print(f"together: {without:.2f} s without, {whole:.2f} s with, ratio {whole / without:.2f}")
+    print("classes targets  parts   none, s  object, s  things, s   object  things")
+    for classes, explained, parts, none, inside, things in rows:
+        print(
+            f"{classes:7} {explained:7} {parts:6} {none:9.3f} {inside:10.3f} {things:10.3f}"
+            f" {inside / none:7.2f}x {things / none:6.2f}x"
+        )
+    none, inside, things = (sum(row[i] for row in rows) for i in (3, 4, 5))
+    print(
+        f"together: {inside / none:.2f}x with the object, {things / none:.2f}x with things as well"
+    )
 
 
 if __name__ == "__main__":

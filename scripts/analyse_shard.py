@@ -42,7 +42,10 @@ if __name__ == "__main__":
             dataset,
             images_of(snakemake.input.plan, snakemake.wildcards.shard),
             AnalysisSettings(
-                layers=given["layers"], batch_size=machine["batch_size"], **given["targets"]
+                layers=given["layers"],
+                things=given["things"],
+                batch_size=machine["batch_size"],
+                **given["targets"],
             ),
             attrs={
                 "experiment": snakemake.wildcards.experiment,

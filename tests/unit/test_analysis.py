@@ -9,7 +9,7 @@ from PIL import Image
 from torch import nn
 
 from lcrp.analysis import AnalysisSettings, analyse, class_mapping
-from lcrp.annotation import OBJECT, UNLABELLED, Annotation
+from lcrp.annotation import Annotation
 from lcrp.attribution import Explainer
 from lcrp.datasets import open_dataset
 from lcrp.errors import InputError
@@ -299,14 +299,21 @@ def test_where_boxes_overlap_the_object_comes_first_and_then_the_smallest_thing(
     dog = np.zeros((HEIGHT, WIDTH), bool)
     dog[0:4, 1:4] = True
     parts = annotation.parts(np.stack([cat, dog]))
-    assert (parts.masks.sum(axis=0) == 1).all() and parts.area.sum() == pytest.approx(1)
-    pixels = {
-        name: {int(code): int(parts.masks[place == code].sum()) for code in np.unique(place)}
-        for name, place in zip(("cat", "dog"), parts.place, strict=True)
-    }
+    assert (parts.masks.sum(axis=0) == 1).all() and parts.whole.all()
+    sizes = parts.masks.sum(axis=(1, 2))
     whole = HEIGHT * WIDTH
-    assert pixels["cat"] == {OBJECT: 4, DOG: 8, BIRD: 2, UNLABELLED: whole - 14}
-    assert pixels["dog"] == {OBJECT: 12, CAT: 2, UNLABELLED: whole - 14}
+    expected = [(4, {DOG: 8, BIRD: 2}), (12, {CAT: 2})]
+    for own, background, things, (pixels, others) in zip(
+        parts.object, parts.background, parts.things, expected, strict=True
+    ):
+        assert sizes[own].sum() == pixels and background == pytest.approx(1 - pixels / whole)
+        assert {c: sizes[chosen].sum() for c, (chosen, _) in things.items()} == others
+        for c, (_, area) in things.items():
+            assert area == pytest.approx(others[c] / whole)
+    alone = annotation.parts(np.stack([cat, dog, cat]), things=False)
+    assert len(alone.masks) == 3 and alone.masks[alone.whole].all()
+    for mask, chosen in zip((cat, dog, cat), alone.object, strict=True):
+        assert (alone.masks[chosen] == mask).all()
 
 
 def test_crowds_belong_to_the_object_of_a_class_and_are_no_instance(tmp_path, boxed):
@@ -336,6 +343,16 @@ def test_parts_are_the_same_however_many_travel_together(segmented, mode, most):
     for name, values in whole.layers["conv"].arrays().items():
         found = getattr(parts.layers["conv"], name)
         np.testing.assert_allclose(found, values, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def test_without_things_the_object_is_the_same(segmented):
+    with_things = analysed(PaintedRegions(), segmented)
+    without = analysed(PaintedRegions(), segmented, things=False)
+    assert without.pairs.empty and without.layers["conv"].on_thing is None
+    assert without.targets["background"].equals(with_things.targets["background"])
+    for name in ("inside", "landed", "relevance"):
+        found, expected = (getattr(r.layers["conv"], name) for r in (without, with_things))
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_strongest_neurons_and_activations(segmented):

@@ -7,12 +7,13 @@ context scores follow.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 
-from lcrp.annotation import OBJECT, Annotation
+from lcrp.annotation import Annotation
 from lcrp.errors import InputError, nearest
 from lcrp.store import LayerRecords, ShardRecords
 
@@ -27,7 +28,8 @@ class AnalysisSettings:
     source: "annotated" classes, "predicted" ones, or "auto": annotated where an image has
         annotations, predicted elsewhere.
     mode: "class" or "instance". classes: names or indices, or "all".
-    threshold: least class score of an explained box. batch_size: images per forward pass.
+    threshold: least class score of an explained box. things: whether the relevance on each other
+        annotated thing is recorded. batch_size: images per forward pass.
     """
 
     layers: object = "default"
@@ -35,6 +37,7 @@ class AnalysisSettings:
     mode: str = "class"
     classes: object = "all"
     threshold: float = 0.25
+    things: bool = True
     batch_size: int = 4
 
 
@@ -68,6 +71,18 @@ def class_mapping(dataset_classes, model_classes):
                 f"{nearest(name, model_classes)}, or leave it out of the annotations"
             )
     return {i: known[name] for i, name in enumerate(dataset_classes)}
+
+
+class PartsOf(NamedTuple):
+    """What `annotation.Parts` says about one target; known: whether its object is annotated."""
+
+    image: int
+    masks: np.ndarray
+    whole: np.ndarray
+    object: np.ndarray
+    background: float
+    things: dict
+    known: bool
 
 
 class _Analysis:
@@ -142,11 +157,11 @@ class _Analysis:
 
     def _add_targets(self, targets, annotations, image_rows):
         found = [annotations[t.image].match(t, targets.mask(i)) for i, t in enumerate(targets)]
-        parts, place = self._parts(targets, annotations, found)
+        parts = self._parts(targets, annotations, found)
         result = self.explainer.explain(
             targets,
             layers=self.layers,
-            parts={i: torch.from_numpy(own.masks) for i, own in parts.items()},
+            parts={own.image: torch.from_numpy(own.masks) for own in parts},
         )
         frame = targets.frame().rename(columns={"class_index": "class"})
         frame = frame.drop(columns="class_name").assign(
@@ -155,46 +170,47 @@ class _Analysis:
             iou=[match.iou for match in found],
             thing=[match.thing for match in found],
             object_share=[match.mask.mean() if match.thing else np.nan for match in found],
-            background=[
-                parts[target.image].area[codes != OBJECT].sum() if match.thing else np.nan
-                for target, match, codes in zip(targets, found, place, strict=True)
-            ],
+            background=[own.background if own.known else np.nan for own in parts],
         )
         first = sum(map(len, self.targets))
         self.targets.append(frame)
         pairs = [
-            (row, thing, parts[targets[row].image].area[codes == thing].sum())
-            for row, codes in enumerate(place)
-            if found[row].thing
-            for thing in np.unique(codes[codes >= 0])
+            (row, thing, own, area)
+            for row, parts_of in enumerate(parts)
+            if parts_of.known
+            for thing, (own, area) in sorted(parts_of.things.items())
         ]
-        self.pairs += [(first + row, thing, area) for row, thing, area in pairs]
+        self.pairs += [(first + row, thing, area) for row, thing, _, area in pairs]
         for layer in self.layers:
-            arrays, landed = self.arrays[layer], result.parts[layer]
+            arrays = self.arrays[layer]
+            landed = [own.numpy() for own in result.parts[layer]]
             arrays["relevance"].append(result.relevance[layer].numpy())
             arrays["position"].append(result.positions[layer].numpy().astype(np.int32))
-            arrays["landed"].append(np.stack([own.numpy().sum(axis=0) for own in landed]))
-            inside = [
-                own.numpy()[codes == OBJECT].sum(axis=0)
-                for own, codes in zip(landed, place, strict=True)
-            ]
-            inside = np.stack(inside)
-            inside[[not match.thing for match in found]] = np.nan
-            arrays["inside"].append(inside)
+            for name in ("landed", "inside"):
+                chosen = [own.whole if name == "landed" else own.object for own in parts]
+                sums = [v[c].sum(axis=0) for v, c in zip(landed, chosen, strict=True)]
+                arrays[name].append(np.stack(sums))
+            arrays["inside"][-1][[not own.known for own in parts]] = np.nan
             if pairs:
-                on_thing = [landed[t].numpy()[place[t] == k].sum(axis=0) for t, k, _ in pairs]
+                on_thing = [landed[row][own].sum(axis=0) for row, _, own, _ in pairs]
                 arrays["on_thing"].append(np.stack(on_thing))
 
     def _parts(self, targets, annotations, found):
-        """{image: Parts}, and for each target what the parts of its image are to it."""
-        parts, place = {}, []
+        """PartsOf of each target; those of an image share their masks."""
         images = np.array([target.image for target in targets])
-        for image in np.unique(images):
+        made = []
+        for image in dict.fromkeys(images.tolist()):
             rows = np.flatnonzero(images == image)
             objects = np.stack([found[row].mask for row in rows])
-            parts[int(image)] = annotations[image].parts(objects)
-            place += list(parts[int(image)].place)
-        return parts, place
+            parts = annotations[image].parts(objects, self.settings.things)
+            made += [
+                PartsOf(
+                    image, parts.masks, parts.whole, parts.object[n], parts.background[n],
+                    parts.things[n], bool(found[row].thing),
+                )
+                for n, row in enumerate(rows)
+            ]  # fmt: skip
+        return made
 
     def records(self, attrs):
         """All rows so far."""
@@ -206,6 +222,8 @@ class _Analysis:
                 name: np.concatenate([np.empty((0, channels), kind), *self.arrays[layer][name]])
                 for name, kind in _ARRAYS.items()
             }
+            if not self.settings.things:
+                del arrays["on_thing"]
             shape = program.graph.nodes[program.layers[layer]].shape[2:]
             layers[layer] = LayerRecords(**arrays, shape=tuple(shape))
         targets = pd.concat(self.targets, ignore_index=True) if self.targets else pd.DataFrame()

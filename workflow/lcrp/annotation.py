@@ -32,16 +32,19 @@ class Match:
 
 @dataclass(frozen=True)
 class Parts:
-    """A partition of an input (H, W) into A parts, for T targets.
+    """Masks of an input, and which of them add up to what, for T targets.
 
-    masks: (A, H, W) bool, disjoint, together everything. place: (T, A) what each part is to each
-    target: OBJECT, the class of a thing, or UNLABELLED. area: (A,) share of the image, padding
-    left out.
+    masks: (A, H, W) bool. whole: (A,) bool, those that add up to the input. object: (T, A) bool,
+    to the object of each target. background: (T,) share of the image, padding left out, that the
+    object leaves. things: of each target {class: ((A,) bool, area)}, those that add up to a thing
+    and the share of the image that it covers.
     """
 
     masks: np.ndarray
-    place: np.ndarray
-    area: np.ndarray
+    whole: np.ndarray
+    object: np.ndarray
+    background: np.ndarray
+    things: list
 
 
 class Annotation:
@@ -72,17 +75,43 @@ class Annotation:
             return self._boxes(target, things, predicted.shape)
         return self._region(things, predicted)
 
-    def parts(self, objects):
+    def parts(self, objects, things=True):
         """How the input falls into objects and things: Parts.
 
-        objects: (T, H, W) bool, of the targets.
+        objects: (T, H, W) bool, of the targets. things: whether things are told apart; the masks
+        are fewer without.
         Every pixel is the object's where the object is; else it belongs to the smallest class
         region that covers it (as small objects are painted over large ones; equal ones in the
         order of classes), else to nobody. A thing is all that is annotated of one class; for an
         instance target the others of its own class are a thing as well.
         """
+        content = self.geometry.mask_to_input(np.ones(self.geometry.original, bool))
+        pixels = max(content.sum(), 1)
+        background = (~objects & content).sum(axis=(1, 2)) / pixels
+        if not things:
+            different, own = np.unique(objects, axis=0, return_inverse=True)
+            masks = np.concatenate([np.ones((1, *content.shape), bool), different])
+            number = np.arange(len(masks))
+            chosen = number == own.reshape(-1, 1) + 1
+            return Parts(masks, number == 0, chosen, background, [{} for _ in objects])
+        code, place = self._partition(objects)
+        count = place.shape[1]
+        area = np.bincount(code[content], minlength=count) / pixels
+        return Parts(
+            code == np.arange(count)[:, None, None],
+            np.ones(count, bool),
+            place == OBJECT,
+            background,
+            [
+                {int(c): (own == c, area[own == c].sum()) for c in np.unique(own[own >= 0])}
+                for own in place
+            ],
+        )
+
+    def _partition(self, objects):
+        """Part of each pixel (H, W), and what each part is to each target (T, A)."""
         shape = objects.shape[1:]
-        things = [c for c in self.classes if len(self._of_class(c))]
+        things = [c for c in self.classes if self._of_class(c)]
         regions = np.array([self._class_region(c, shape) for c in things], bool)
         regions = regions.reshape(-1, *shape)
         code = _codes([*regions, *objects])
@@ -97,11 +126,7 @@ class Annotation:
         place[objects.reshape(len(objects), code.size)[:, example]] = OBJECT
         # What is the same to every target need not be told apart.
         place, same = np.unique(place, axis=1, return_inverse=True)
-        code, count = same.ravel()[code], place.shape[1]
-        content = self.geometry.mask_to_input(np.ones(self.geometry.original, bool))
-        area = np.bincount(code[content], minlength=count) / max(content.sum(), 1)
-        masks = code == np.arange(count)[:, None, None]
-        return Parts(masks, place, area)
+        return same.ravel()[code], place
 
     def _of_class(self, index):
         return [t for t in self.sample.things if self._classes.get(t.class_index) == index]

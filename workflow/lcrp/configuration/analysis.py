@@ -74,6 +74,11 @@ class Analysis(Entry):
         examples=["EpsilonPlusFlat"],
     )
     targets: Targets = Field(default_factory=Targets)
+    things: bool = Field(
+        True,
+        description="Record what relevance lies on, for each other annotated thing of an image. "
+        "Without, images with many classes are analysed faster, and `pairs.csv` stays empty.",
+    )
     images_per_shard: Count = Field(20, description="Images analysed by one job.", examples=[20])
     batch_size: Count = Field(4, description="Images in one forward pass.", examples=[4])
     device: Text = Field(
