@@ -35,7 +35,8 @@ schemas: $(INSTALLED)
 
 # Executes docs/explain-a-prediction.ipynb again and keeps what it shows.
 notebook: $(INSTALLED)
-	$(BIN)/pip install --quiet '.[docs]' 2>/dev/null || $(BIN)/uv pip install --quiet --python $(BIN)/python '.[docs]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[docs]' \
+		|| $(BIN)/pip install --quiet --editable '.[docs]'
 	$(BIN)/python docs/execute.py docs/explain-a-prediction.ipynb
 
 # Computed files only: what was downloaded stays.

@@ -13,7 +13,9 @@ rule choose_figure_settings:
     conda:
         "../workflow/envs/lcrp.yaml"
     params:
-        explanations=settings("explanations", "images", "pictures", "published"),
+        explanations=settings(
+            "explanations", "images", "most_context", "pictures", "published"
+        ),
     message:
         "Noting how the figures of {wildcards.experiment} are drawn"
     script:
@@ -71,6 +73,7 @@ rule render_explanations:
         # Computed once per store, and kept between runs.
         references="results/{experiment}/references",
         images=lambda wildcards: experiment(wildcards).explanations.images,
+        most_context=lambda wildcards: experiment(wildcards).explanations.most_context,
     message:
         "Drawing the explanations of {wildcards.experiment}"
     script:

@@ -9,12 +9,15 @@ from tqdm import tqdm
 
 from composing import composer, figure_settings
 from job import job, whole
-from lcrp.render import chosen_targets, draw_explanations
+from lcrp.render import chosen_targets, draw_explanations, most_context_dependent
 
 if __name__ == "__main__":
     with job(snakemake), composer(snakemake) as composer:
         settings, width = figure_settings(snakemake, composer)
         wanted = chosen_targets(composer.store, snakemake.params.images)
+        wanted += most_context_dependent(
+            composer.store, settings.layers[0], snakemake.params.most_context, without=wanted
+        )
         wanted += [
             (name, target)
             for name in composer.pictures

@@ -11,6 +11,7 @@ from lcrp.render import (
     draw_atlas,
     draw_explanations,
     figure_bytes,
+    most_context_dependent,
     read_summary,
 )
 from lcrp.render.atlas import TILE
@@ -60,6 +61,25 @@ def test_chosen_images_by_name_and_the_ones_without_targets(segmented):
     named = chosen_targets(segmented.store, ["scene3", "nowhere"])
     assert {image for image, _ in named} == {"scene3", "nowhere"}
     assert ("nowhere", "") in named
+
+
+def test_predictions_that_rest_on_their_context_are_found():
+    inside = np.array([[1.0, 1], [0, 0.5], [0, 0], [0.2, 0], [np.nan, np.nan], [0.0, 0.1]])
+    store = SimpleNamespace(
+        attrs={"target_mode": "class"},
+        classes=("disc", "traffic light", "boat"),
+        images=pd.DataFrame({"id": list("abcdef")}),
+        targets=pd.DataFrame(
+            {"image": [0, 1, 2, 3, 4, 2], "class": [0, 1, 1, 2, 0, 0],
+             "iou": [0.9, 0.8, 0.2, 0.7, np.nan, 0.9]}
+        ),
+        holds=lambda layer, name: True,
+        read=lambda layer, name: inside if name == "inside" else np.ones((6, 2)),
+    )  # fmt: skip
+    found = most_context_dependent(store, "layer", 3)
+    assert found == [("c", "disc"), ("d", "boat"), ("b", "traffic_light")]
+    assert most_context_dependent(store, "layer", 1, without=[("c", "disc")]) == [("d", "boat")]
+    assert most_context_dependent(store, "layer", 0) == []
 
 
 def test_few_images_show_many_classes():

@@ -49,6 +49,13 @@ class Explanations(Entry):
         description="How many images, or which ones by their id, are explained in the report.",
         examples=[6, ["000000000139", "000000000285"]],
     )
+    most_context: int = Field(
+        4,
+        ge=0,
+        description="How many further predictions are explained in the report: those with most "
+        "of their relevance outside the annotated object.",
+        examples=[10],
+    )
     pictures: list[Text] = Field(
         default_factory=list,
         description="Pictures outside the dataset, by path, that are explained in the report as "

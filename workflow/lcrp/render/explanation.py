@@ -64,7 +64,7 @@ class ConceptPart:
     activation: float | None = None
 
 
-@dataclass
+@dataclass(repr=False)
 class Explanation:
     """Everything that a figure of one target shows.
 
@@ -94,6 +94,12 @@ class Explanation:
     def layers(self) -> list[str]:
         """Layers in the order in which the concepts name them."""
         return list(dict.fromkeys(part.layer for part in self.concepts))
+
+    def __repr__(self):
+        return (
+            f"<Explanation of {self.class_name} in {self.image_id}: {len(self.concepts)} concepts "
+            f"of {', '.join(self.layers)}>"
+        )
 
     def _repr_png_(self) -> bytes:
         """The figure, in a notebook."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -29,22 +30,56 @@ def chosen_targets(store, images) -> list[tuple[str, str]]:
     else:
         known = {id: row for row, id in enumerate(ids)}
         chosen = [known.get(str(id), str(id)) for id in images]
-    by_instance = store.attrs.get("target_mode") == "instance"
     names = []
     for image in chosen:
         if isinstance(image, str):
             names.append((image, ""))
             continue
         there = targets[rows == image]
-        if by_instance:
-            labels = [
-                f"{file_name(store.classes[int(c)])}-{int(n) + 1}"
-                for c, n in zip(there["class"], there["instance"], strict=True)
-            ]
-        else:
-            # An imported store may not know the class of a sample.
-            labels = [file_name(store.classes[int(c)]) for c in there["class"] if c >= 0]
+        # An imported store may not know the class of a sample.
+        labels = _target_names(store, there[there["class"] >= 0])
         names += [(ids[image], label) for label in dict.fromkeys(labels) or [""]]
+    return names
+
+
+def most_context_dependent(store, layer, count, without=()) -> list[tuple[str, str]]:
+    """(image id, target name) of the predictions with most relevance outside their object.
+
+    Of the targets that meet an annotated object (IoU at least 0.5), by the share of the relevance
+    of a layer's concepts; one of an image and at most a third of them of one class. without:
+    pairs that are not taken.
+    """
+    targets = store.targets
+    if not count or not len(targets) or not store.holds(layer, "inside"):
+        return []
+    whole = "landed" if store.holds(layer, "landed") else "relevance"
+    inside = np.nan_to_num(store.read(layer, "inside")).sum(axis=1, dtype=np.float64)
+    total = np.nan_to_num(store.read(layer, whole)).sum(axis=1, dtype=np.float64)
+    met = targets["iou"].to_numpy(float) >= 0.5 if "iou" in targets else total > 0
+    met &= targets["class"].to_numpy() >= 0  # an imported store may not know it
+    usable = met & (total > 0) & np.isfinite(store.read(layer, "inside")).any(axis=1)
+    share = np.where(usable, 1 - inside / np.where(total > 0, total, 1), -np.inf)
+    ids = [str(id) for id in store.images["id"]]
+    names = _target_names(store, targets)
+    chosen, images, classes = [], set(), Counter()
+    for row in np.argsort(-share, kind="stable"):
+        if len(chosen) == count or not usable[row]:
+            break
+        image, of = int(targets["image"].iat[row]), int(targets["class"].iat[row])
+        pair = ids[image], names[row]
+        if image in images or classes[of] >= max(1, count // 3) or pair in without:
+            continue
+        chosen.append(pair)
+        images.add(image)
+        classes[of] += 1
+    return chosen
+
+
+def _target_names(store, targets):
+    """What targets of a store are called in file names."""
+    names = [file_name(store.classes[int(c)]) for c in targets["class"]]
+    if store.attrs.get("target_mode") == "instance":
+        names = [f"{name}-{int(n) + 1}" for name, n in zip(names, targets["instance"], strict=True)]
     return names
 
 
