@@ -35,10 +35,12 @@ class PartLanding:
                 first(relevance, rows)
             if node not in self.shares:
                 return
-            for member, image, own in zip(rows.members, rows.images, relevance, strict=True):
+            each = zip(rows.members, rows.images, rows.corners(), relevance, strict=True)
+            for member, image, (y, x), own in each:
                 if image not in self._portion:
                     continue
-                landed = self.shares[node][self._places[image]] * own
+                window = (..., slice(y, y + own.shape[1]), slice(x, x + own.shape[2]))
+                landed = self.shares[node][self._places[image]][window] * own
                 landed = landed.sum(dim=(2, 3), dtype=torch.float32)
                 results[member][self._portion[image]] = landed.cpu()
 
