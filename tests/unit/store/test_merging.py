@@ -9,7 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lcrp.errors import InputError
-from lcrp.store import layout, merge_shards, merging, open_store, read_shard, validate, write_shard
+from lcrp.store import (
+    layout,
+    merge_shards,
+    merging,
+    open_store,
+    read_shard,
+    records,
+    validate,
+    write_shard,
+)
 from lcrp.store.row_order import natural_key
 
 IMAGES = 9
@@ -210,6 +219,21 @@ def test_what_does_not_belong_together_names_both(
     text = str(raised.value)
     assert all(str(path) in text for path in paths) and "\n" not in text
     assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize("old", [0, 1])
+def test_another_schema_version_names_both(tmp_path, make_records, split_records, monkeypatch, old):
+    one, two = split_records(make_records(4), [[0, 1], [2, 3]])
+    paths = write_all(tmp_path, [one, two])
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "SCHEMA", 0)
+        pieces = (one, two)
+        write_shard(paths[old], pieces[old])
+    with pytest.raises(InputError, match="another schema version") as raised:
+        merge_shards(paths, tmp_path / "m")
+    text = str(raised.value)
+    assert text.startswith(str(paths[old])) and str(paths[1 - old]) in text
+    assert "(0, not 1)" in text and not (tmp_path / "m").exists()
 
 
 def test_other_attributes_and_versions(tmp_path, make_records, split_records):

@@ -24,14 +24,15 @@ TOP_K = 40
 class _Readers:
     """The few shards that were read last, kept open."""
 
-    def __init__(self):
+    def __init__(self, paths):
+        self._paths = paths
         self._open = OrderedDict()
 
     def __call__(self, path):
         if path in self._open:
             self._open.move_to_end(path)
         else:
-            self._open[path] = open_records(path)
+            self._open[path] = open_records(path, self._paths)
             if len(self._open) > OPEN_SHARDS:
                 self._open.popitem(last=False)[1].close()
         return self._open[path]
@@ -61,7 +62,7 @@ def merge_shards(paths, destination, top_k=TOP_K, order=None, limits=None):
         raise InputError(f"{destination}: no shards to merge; analyse at least one image")
     if top_k < 1:
         raise InputError(f"top_k: {top_k} is not positive; give 1 or more")
-    readers = _Readers()
+    readers = _Readers(paths)
     try:
         shards = []
         for path in paths:

@@ -110,17 +110,31 @@ def write_shard(path, records):
                     )
 
 
-def open_records(path):
-    """Open a shard or a merged store as ArchiveReader, its schema version checked."""
+def open_records(path, others=()):
+    """Open a shard or a merged store as ArchiveReader, its schema version checked.
+
+    others: files that it is to be put together with; one of the right version is named.
+    """
     archive = ArchiveReader(path)
     version = archive.attributes().get("schema")
-    if version != SCHEMA:
-        archive.close()
+    if version == SCHEMA:
+        return archive
+    archive.close()
+    other = next((other for other in others if _schema_version(other) == SCHEMA), None)
+    if other is not None:
         raise InputError(
-            f"{path}: schema version {version}, this version reads {SCHEMA}; "
-            "delete it and run again, so that it is computed anew"
+            f"{path}: another schema version than {other} ({version}, not {SCHEMA}); "
+            "delete the one that is out of date and run again"
         )
-    return archive
+    raise InputError(
+        f"{path}: schema version {version}, this version reads {SCHEMA}; "
+        "delete it and run again, so that it is computed anew"
+    )
+
+
+def _schema_version(path):
+    with ArchiveReader(path) as archive:
+        return archive.attributes().get("schema")
 
 
 def read_shard(path):
