@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import zarr
 
 from lcrp.errors import InputError
 from lcrp.store.best_rows import RANKED, pick
@@ -98,6 +97,9 @@ class ConceptStore:
     @cached_property
     def zarr(self):
         """The whole as a zarr group."""
+        # Imported here: no step of the workflow needs it, and each would wait for it.
+        import zarr
+
         store = zarr.storage.ZipStore(self.path, mode="r")
         return zarr.open_group(store, mode="r", use_consolidated=False)
 
