@@ -9,6 +9,7 @@ from test_random_graphs import COMPOSITES, RandomGraph, few, steps
 from torch import nn
 
 from lcrp.attribution import Explainer, rows
+from lcrp.attribution.maps import relevance_maps
 from lcrp.attribution.rows import Rows
 
 SIDE = 24
@@ -62,7 +63,7 @@ def test_a_detector_starts_from_windows(monkeypatch):
     explainer = Explainer(model, device="cpu", precision="float64")
     prediction = explainer.predict(torch.rand(2, 3, 128, 160).double())
     targets = targets_at(prediction, [(0, 0, 0), (0, 75, 1), (1, 7, 2), (1, 100, 0)])
-    masks = torch.rand(4, 128, 160)
+    masks, parts = torch.rand(4, 128, 160), {0: torch.rand(2, 128, 160), 1: torch.rand(1, 128, 160)}
     sizes = []
     fitted = Rows.fitted
 
@@ -72,12 +73,18 @@ def test_a_detector_starts_from_windows(monkeypatch):
         return found
 
     def explain():
-        return explainer.explain(targets, heatmaps=True, masks=masks)
+        return explainer.explain(targets, heatmaps=True, masks=masks, parts=parts)
 
     monkeypatch.setattr(Rows, "fitted", noted)
     found = explain()
     assert sum(sizes) > 5
-    assert_same(found, on_whole_maps(monkeypatch, explain), 1e-6)
+    expected = on_whole_maps(monkeypatch, explain)
+    assert_same(found, expected, 1e-6)
+    maps = relevance_maps(explainer, targets, list(explainer.layers))
+    for layer, landed in expected.parts.items():
+        if torch.cat(landed).abs().sum():
+            assert difference(torch.cat(found.parts[layer]), torch.cat(landed)) < 1e-6
+            assert difference(maps[layer].sum((2, 3)), expected.relevance[layer]) < 1e-6
 
 
 def test_strongest_neuron_of_a_window_without_positive_relevance_lies_outside():

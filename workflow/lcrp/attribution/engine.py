@@ -157,13 +157,13 @@ class Walk:
         return above
 
     @torch.no_grad()
-    def run(self, seeds, visitors):
+    def run(self, seeds, visitors, whole=True):
         """Propagate relevance from where it starts.
 
         seeds: {node: (relevance (T', ...), rows)}; both are overwritten.
         visitors: {node: f(relevance, rows)}, called once with the relevance at the node's
-            output, whole maps or windows of them, which is only valid during the call. Nodes
-            that carry none are left out.
+            output, which is only valid during the call. Nodes that carry none are left out.
+        whole: whether visitors get whole maps; else windows where relevance fills no more.
         """
         arrived = {}
         for node, message in seeds.items():
@@ -173,9 +173,11 @@ class Walk:
                 arrived.pop(i, None)
                 continue
             relevance, rows = arrived.pop(i)
-            if i in visitors:
-                visitors[i](relevance, rows)
             node = self.program.graph.nodes[i]
+            if i in visitors and whole and rows.origins is not None:
+                visitors[i](*rows.whole(relevance, node.shape[2:]))
+            elif i in visitors:
+                visitors[i](relevance, rows)
             if not any(source in self.needed for source in node.inputs):
                 continue
             sent = self.program.operations[i].send(relevance, self.record.state(i), rows)

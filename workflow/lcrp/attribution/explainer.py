@@ -203,19 +203,19 @@ class Explainer:
         self._check_concepts(name, concepts)
         record = prediction.record
         node = record.program.layers[name]
-        channels, height, width = record.program.graph.nodes[node].shape[1:]
+        channels, _, width = record.program.graph.nodes[node].shape[1:]
         order = sorted(range(len(images)), key=lambda k: images[k])  # as `Rows` wants them
         heatmaps = torch.zeros(len(images), *prediction.size)
 
         def some(begin, stop):
             chosen = order[begin:stop]
             seed = torch.zeros(
-                (len(chosen), channels, height, width), dtype=self.dtype, device=self.device
+                (len(chosen), channels, 1, 1), dtype=self.dtype, device=self.device
             ).contiguous(memory_format=torch.channels_last)
+            origins = [divmod(int(positions[k]), width) for k in chosen]
             for row, k in enumerate(chosen):
-                y, x = divmod(int(positions[k]), width)
-                seed[row, int(concepts[k]), y, x] = 1
-            rows = Rows([int(images[k]) for k in chosen])
+                seed[row, int(concepts[k])] = 1
+            rows = Rows([int(images[k]) for k in chosen], origins=origins)
             Walk(record, needed=[0]).run({node: (seed, rows)}, {0: keep(chosen)})
 
         def keep(chosen):
@@ -261,13 +261,13 @@ class Explainer:
     def _relevance_at(self, prediction, targets, node):
         """Relevance (T, C, H, W) of targets at a layer's output, and its rows."""
         found = []
-        shape = prediction.record.program.graph.nodes[node].shape[1:]
         walk = Walk(prediction.record, needed=[node])
         walk.run(
             self._seeds(prediction, targets),
-            {node: lambda relevance, rows: found.append(rows.whole(relevance.clone(), shape[1:]))},
+            {node: lambda relevance, rows: found.append((relevance.clone(), rows))},
         )
         if not found:
+            shape = prediction.record.program.graph.nodes[node].shape[1:]
             empty = prediction.outputs[0].new_zeros(len(targets), *shape)
             return empty, Rows([t.image for t in targets])
         return found[0]
@@ -338,7 +338,7 @@ class Explainer:
             self._land(result, nodes, visitors, parts)
             return result
         needed = list(visitors) or [0]
-        Walk(record, needed).run(self._seeds(prediction, targets), visitors)
+        Walk(record, needed).run(self._seeds(prediction, targets), visitors, whole=False)
         return result
 
     def _land(self, result, nodes, visitors, parts):
@@ -354,9 +354,8 @@ class Explainer:
             walked = dict(visitors)
             for node, name in nodes.items():
                 walked[node] = landing.recorder(node, result.parts[name], visitors.get(node))
-            Walk(prediction.record, list(walked) or [0]).run(
-                self._seeds(prediction, targets), walked
-            )
+            walk = Walk(prediction.record, list(walked) or [0])
+            walk.run(self._seeds(prediction, targets), walked, whole=False)
             # What does not depend on the parts is known after the first walk.
             visitors = {}
 
@@ -440,8 +439,7 @@ class Landing:
         """
         share = self.shares[node]
         inside, anywhere = [], []
-        for row, member, (y, x) in zip(relevance, rows.members, rows.corners(), strict=True):
-            there = (..., slice(y, y + row.shape[1]), slice(x, x + row.shape[2]))
+        for row, member, there in zip(relevance, rows.members, rows.slices(relevance), strict=True):
             first = self._first[member]
             own = share[first : first + self.per_target][there]
             inside.append((own * row).flatten(2).sum(2, dtype=torch.float32))

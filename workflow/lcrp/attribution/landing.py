@@ -27,7 +27,7 @@ class PartLanding:
     def recorder(self, node, results, first=None):
         """Visitor of a walk that writes what lands into `results`, one (A, channels) per target.
 
-        first: another visitor, which is called before.
+        It takes whole maps and windows. first: another visitor, which is called before.
         """
 
         def record(relevance, rows):
@@ -35,12 +35,12 @@ class PartLanding:
                 first(relevance, rows)
             if node not in self.shares:
                 return
-            each = zip(rows.members, rows.images, rows.corners(), relevance, strict=True)
-            for member, image, (y, x), own in each:
+            for member, image, own, there in zip(
+                rows.members, rows.images, relevance, rows.slices(relevance), strict=True
+            ):
                 if image not in self._portion:
                     continue
-                window = (..., slice(y, y + own.shape[1]), slice(x, x + own.shape[2]))
-                landed = self.shares[node][self._places[image]][window] * own
+                landed = self.shares[node][self._places[image]][there] * own
                 landed = landed.sum(dim=(2, 3), dtype=torch.float32)
                 results[member][self._portion[image]] = landed.cpu()
 

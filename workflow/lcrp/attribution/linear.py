@@ -330,10 +330,21 @@ class Shares:
     def adjoint(self, share, state, rows):
         """Share (M, in, ...) of each input to the share of each output: `backward` transposed."""
         parts, inverse = state
-        if len(self.kinds) == 1:
+        count = len(self.kinds)
+        if count == 1:
             weighted = rows.multiplied(share, parts)
+        elif self.linear.groups > 1:
+            weighted = rows.multiplied(self._stack([share] * count), parts)
         else:
-            weighted = rows.multiplied(self._stack([share] * len(self.kinds)), parts)
+            kept = torch.channels_last if share.ndim == 4 else torch.contiguous_format
+            weighted = torch.empty(
+                (len(share), *parts.shape[1:]),
+                dtype=share.dtype,
+                device=share.device,
+                memory_format=kept,
+            )
+            for into, part in zip(weighted.chunk(count, 1), parts.chunk(count, 1), strict=True):
+                rows.multiplied(share, part, into)
         out = rows.multiply_(self.linear.map(weighted, self.weight), inverse)
         members = self._unstacked(out, len(self.terms))
         return reduce(torch.add, members)

@@ -21,7 +21,7 @@ def relevance_maps(explainer, targets, layers):
 
     def keep(name):
         def record(relevance, rows):
-            maps[name][list(rows.members)] = rows.whole(relevance, maps[name].shape[2:])[0]
+            maps[name][list(rows.members)] = relevance
 
         return record
 

@@ -58,13 +58,11 @@ class Rows:
         tensor: (T, ...). per_image: (B, ...), or (1, ...) that holds for every image.
         """
         if self.origins is not None:
-            height, width = tensor.shape[-2:]
             return [
-                (
-                    tensor[i : i + 1],
-                    per_image[image : image + 1, ..., y : y + height, x : x + width],
+                (tensor[i : i + 1], per_image[image : image + 1][there])
+                for i, (image, there) in enumerate(
+                    zip(self.images, self.slices(tensor), strict=True)
                 )
-                for i, (image, (y, x)) in enumerate(zip(self.images, self.origins, strict=True))
             ]
         if per_image.shape[0] == 1:
             return [(tensor, per_image)]
@@ -89,9 +87,9 @@ class Rows:
             rows.mul_(image)
         return tensor
 
-    def multiplied(self, tensor, per_image):
-        """Rows (T, ...) times their image's tensor (B, ...), as a new tensor."""
-        product = torch.empty_like(tensor)
+    def multiplied(self, tensor, per_image, product=None):
+        """Rows (T, ...) times their image's tensor (B, ...), as a new tensor or in `product`."""
+        product = torch.empty_like(tensor) if product is None else product
         pairs = zip(self.paired(tensor, per_image), self.paired(product, per_image), strict=True)
         for (rows, image), (into, _) in pairs:
             torch.mul(rows, image, out=into)
@@ -171,6 +169,11 @@ class Rows:
     def corners(self):
         """(y, x) in the map where each row begins."""
         return [(0, 0)] * len(self) if self.origins is None else self.origins
+
+    def slices(self, relevance):
+        """Where in the map each row lies, as an index of its last axes."""
+        height, width = relevance.shape[2:]
+        return [(..., slice(y, y + height), slice(x, x + width)) for y, x in self.corners()]
 
     def positions(self, best, positions, width, map_width):
         """Flat positions (T, C) in the map, from those in windows of a width.
