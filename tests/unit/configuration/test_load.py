@@ -1,11 +1,14 @@
 """Reading configuration files."""
 
+from pathlib import Path
+
 import pytest
 
 from lcrp.configuration import experiment_names, read_configuration, read_experiment
 from lcrp.configuration.load import read_yaml
 from lcrp.errors import InputError
 
+ROOT = Path(__file__).parents[3]
 EXPERIMENT = """
 title: Mine
 model: {architecture: yolov5n, checkpoint: weights.pt}
@@ -64,6 +67,20 @@ def test_image_ids_keep_their_leading_zeros(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_text("ids: [000000000127, 000000000139, 12, 0, 0x10]\n")
     assert read_yaml(path) == {"ids": ["000000000127", "000000000139", 12, 0, 16]}
+
+
+def test_entries_can_be_taken_over_and_changed(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("a: &one {x: 1, y: 2}\nb: {<<: *one, y: 3}\n")
+    assert read_yaml(path) == {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}}
+    path.write_text("a: &one {x: 1}\nb: {<<: *one, y: 3, y: 4}\n")
+    with pytest.raises(InputError, match="line 2: `y` is given twice"):
+        read_yaml(path)
+
+
+@pytest.mark.parametrize("name", experiment_names(ROOT / "config/experiments"))
+def test_the_shipped_experiments_are_valid(name):
+    assert read_experiment(name, ROOT / "config/experiments").title
 
 
 def test_an_entry_that_is_given_twice_is_refused(tmp_path):

@@ -29,10 +29,12 @@ def _whole_number(loader: _Loader, node: yaml.ScalarNode) -> int | str:
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
-    keys = [loader.construct_object(key) for key, _ in node.value]
+    # What is taken over from elsewhere (`<<: *anchor`) may be overwritten.
+    own = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+    keys = [loader.construct_object(key) for key in own]
     for number, key in enumerate(keys):
         if key in keys[:number]:
-            line = node.value[number][0].start_mark.line + 1
+            line = own[number].start_mark.line + 1
             raise InputError(
                 f"{loader.name}: line {line}: `{key}` is given twice; keep one of the two"
             )
