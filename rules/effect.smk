@@ -23,7 +23,7 @@ rule measure_effect:
     conda:
         "../workflow/envs/lcrp.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=240,
     params:
         effect=settings("effect", "enabled", "ablations"),
@@ -57,7 +57,7 @@ rule ablate_context:
     conda:
         "../workflow/envs/lcrp.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=120,
     params:
         effect=settings("effect", "enabled", "ablations"),
