@@ -7,7 +7,12 @@ import json
 
 import pandas as pd
 import pytest
+import yaml
 from projects import Project
+
+import lcrp
+from lcrp.datasets import open_dataset
+from lcrp.effect import measure_effects
 
 TASKS = {"segmentation": "mIoU", "detection": "mAP50"}
 
@@ -52,3 +57,36 @@ def test_twins_follow_a_swapped_context_and_shapes_stay(results):
     assert (swaps["objects"] >= 10).all()
     assert (twins["follows"] >= 0.9).all(), twins.to_string()
     assert (shapes["stays"] >= 0.9).all(), shapes.to_string()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_effect_flags_what_depends_on_its_context_and_nothing_else(root, demo, task):
+    """On the demo's own model; tests/unit/effect/test_known_truth.py has seeds and a control."""
+    settings = yaml.safe_load((root / f"config/experiments/demo-{task}.yaml").read_text())
+    resources, name = demo.parent / "resources", f"demo-{task}"
+    model = lcrp.load_model(
+        settings["model"]["architecture"], resources / "training" / name / "model.safetensors"
+    )
+    scenes = resources / "scenes" / name
+    source = {
+        "format": "coco",
+        "images": scenes / "test/images",
+        "annotations": scenes / "test/annotations.json",
+        "stuff": scenes / "test/stuff.json",
+    }
+    samples = list(open_dataset(source, classes=model.classes))
+    explainer = lcrp.Explainer(model, device="cpu")
+    chosen = settings["effect"] | {"things": 1}
+    effects = measure_effects(explainer, samples, None, chosen, progress=False).table
+    truth = json.loads((scenes / "truth.json").read_text())["classes"]
+    told = {name: facts for name, facts in truth.items() if facts["kind"] != "companion"}
+    wanted = {name for name, facts in told.items() if facts["kind"] == "context-dependent"}
+    backgrounds = effects[effects["intervention"] == "other-class"].set_index("class")
+    assert (backgrounds["images"] == chosen["images"]).all()
+    flagged = set(backgrounds.index[backgrounds["confirmed"]])
+    assert flagged & set(told) == wanted, backgrounds.to_string()
+    things = effects[(effects["kind"] == "thing") & effects["confirmed"]]
+    named = set(zip(things["class"], things["thing"], strict=True))
+    assert {pair for pair in named if pair[0] in told} <= {
+        (name, truth[name]["context"]) for name in wanted
+    }

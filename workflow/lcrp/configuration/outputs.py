@@ -197,9 +197,7 @@ class Effect(Entry):
         lt=1,
         description="Least effect, in probability or detection rate, that is ever confirmed.",
     )
-    alpha: float = Field(
-        0.05, gt=0, lt=1, description="Chance of any false confirmation in the table, at most."
-    )
+    alpha: float = Field(0.05, gt=0, lt=1, description="Chance of any false confirmation, at most.")
     examples: int = Field(
         3, ge=0, description="Images before and after that are kept per confirmed effect."
     )

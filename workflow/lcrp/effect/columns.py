@@ -38,8 +38,13 @@ COLUMNS = {
     "difference": "effect minus control",
     "size": "standardised difference: mean over standard deviation over images",
     "p": "chance of such a difference without one (sign flips, one-sided)",
-    "p_adjusted": "the same after Holm's correction for all tests of the table",
-    "confirmed": "whether p_adjusted is small enough, and effect and difference reach the floor",
+    "p_adjusted": (
+        "the same after Holm's correction: for all backgrounds and things, and for all concepts"
+    ),
+    "confirmed": (
+        "whether p_adjusted is small enough, and effect and difference reach the floor; concepts "
+        "only in classes whose background is confirmed"
+    ),
     "note": "why a test was not made, or what to know of it",
 }
 

@@ -94,6 +94,27 @@ def measure_effects(explainer, samples, tables=None, settings=None, progress=Non
     return _Measurement(explainer, samples, tables, settings, progress).run()
 
 
+def confirmed(table, floor, alpha):
+    """A table of effects with `p_adjusted` and `confirmed`.
+
+    Backgrounds and things are one family of tests, concepts another, each corrected by Holm's
+    method. What the context flows through is a question about classes that need their context:
+    concepts are confirmed only where the background of their class is.
+    """
+    table = table.copy()
+    concepts = table["kind"] == "concepts"
+    table["p_adjusted"] = np.nan
+    for family in (~concepts, concepts):
+        table.loc[family, "p_adjusted"] = holm(table.loc[family, "p"].to_numpy(float))
+    enough = table[["effect", "difference"]].min(axis=1, skipna=False) >= floor
+    told = (table["p_adjusted"] <= alpha) & enough
+    needy = set(table.loc[told & (table["intervention"] == "other-class"), "class"])
+    idle = told & concepts & ~table["class"].isin(needy)
+    table.loc[idle, "note"] += "; the class was not found to need its context"
+    table["confirmed"] = told & ~idle
+    return table
+
+
 class Regions:
     """Which pixels of an image are an object's, a thing's, or the rest of the background.
 
@@ -166,10 +187,9 @@ class _Measurement:
                 examples += kept
                 bar.update(0 if test.note else test.passes(images, settings.donors))
         table = pd.DataFrame(rows, columns=list(COLUMNS))
-        table["p_adjusted"] = holm(table["p"].to_numpy(float))
-        enough = table[["effect", "difference"]].min(axis=1, skipna=False) >= settings.floor
-        table["confirmed"] = (table["p_adjusted"] <= settings.alpha) & enough
-        return Effects(table, examples, self.reader.passes)
+        return Effects(
+            confirmed(table, settings.floor, settings.alpha), examples, self.reader.passes
+        )
 
     # Which objects.
 

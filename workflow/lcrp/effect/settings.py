@@ -18,7 +18,7 @@ class EffectSettings:
         passes: budget of forward passes, in images. Classes get fewer objects where it is short.
         margin: pixels of the input around an object that stay with it, so that its outline does.
         floor: least effect, in probability or detection rate, that is ever confirmed.
-        alpha: chance of one false confirmation in the whole table, at most.
+        alpha: chance of any false confirmation among backgrounds and things, and among concepts.
         threshold: confidence above which a box counts as found.
         draws: of the bootstrap and of the sign-flip test.
         confidence: of the intervals.
