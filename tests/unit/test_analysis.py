@@ -420,6 +420,31 @@ def test_batch_size_makes_no_difference(segmented, mode):
             np.testing.assert_allclose(found, values, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
+@pytest.mark.parametrize("where", ["predict", "explain"])
+def test_exhausted_memory_halves_the_images_and_says_so_once(segmented, monkeypatch, caplog, where):
+    """More than one image at a time does not fit: the records are the same."""
+    whole = analysed(PaintedRegions(), segmented, batch_size=4)
+    plain, sizes = getattr(Explainer, where), []
+
+    def limited(self, given, *args, **options):
+        images = given if where == "predict" else {target.image for target in given}
+        sizes.append(len(images))
+        if len(images) > 1:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return plain(self, given, *args, **options)
+
+    monkeypatch.setattr(Explainer, where, limited)
+    with caplog.at_level("WARNING"):
+        halved = analysed(PaintedRegions(), segmented, batch_size=4)
+    assert max(sizes) > 1
+    assert len([r for r in caplog.records if "memory exhausted" in r.message]) == 1
+    assert halved.images.equals(whole.images)
+    assert halved.targets.equals(whole.targets)
+    for layer, found in halved.layers.items():
+        np.testing.assert_allclose(found.relevance, whole.layers[layer].relevance, rtol=1e-6)
+        np.testing.assert_array_equal(found.position, whole.layers[layer].position)
+
+
 @pytest.mark.parametrize("ids", [["c-nothing"], ["d-broken"], ["c-nothing", "d-broken"]])
 def test_slice_without_targets_is_a_shard_all_the_same(segmented, ids):
     records = analysed(PaintedRegions(), segmented, ids=ids, source="annotated")

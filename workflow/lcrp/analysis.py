@@ -6,6 +6,7 @@ relevance that lands inside the annotated object and on each other annotated thi
 context scores follow.
 """
 
+import logging
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,9 +15,11 @@ import pandas as pd
 import torch
 
 from lcrp.annotation import Annotation
+from lcrp.attribution.memory import exhausted
 from lcrp.errors import InputError, nearest
 from lcrp.store import LayerRecords, ShardRecords
 
+log = logging.getLogger(__name__)
 ANNOTATED, PREDICTED, AUTO = "annotated", "predicted", "auto"
 
 
@@ -92,11 +95,26 @@ class _Analysis:
         self.explainer, self.dataset, self.settings = explainer, dataset, settings
         self.model, self.layers = explainer.model, layers
         self.classes = class_mapping(dataset.classes, self.model.classes)
-        self.images, self.targets, self.pairs = [], [], []
+        self.images, self.targets, self.pairs, self._halved = [], [], [], False
         self.arrays = {layer: {name: [] for name in _ARRAYS} for layer in layers}
 
     def add(self, ids):
-        """Analyse some images."""
+        """Analyse some images; in halves when memory runs out."""
+        try:
+            self._add(ids)
+        except (MemoryError, RuntimeError) as error:
+            if not exhausted(error) or len(ids) == 1:
+                raise
+            if not self._halved:
+                log.warning("memory exhausted: going on with fewer images at a time")
+            self._halved = True
+            half = len(ids) // 2
+        else:
+            return
+        self.add(ids[:half])
+        self.add(ids[half:])
+
+    def _add(self, ids):
         rows, places, inputs, annotations = [], [], [], []
         for sample in (self.dataset[name] for name in ids):
             row = {"index": sample.number, "id": sample.id, "file": sample.file}
@@ -125,9 +143,9 @@ class _Analysis:
         first = len(self.images)
         for target in targets:
             rows[places[target.image]]["status"] = "ok"
-        self._add_images(rows, places, prediction.record)
         if len(targets):
             self._add_targets(targets, annotations, [first + place for place in places])
+        self._add_images(rows, places, prediction.record)
 
     def _wanted(self, prediction, annotations):
         chosen = self.settings.classes

@@ -247,11 +247,11 @@ def out_of_memory_at(monkeypatch, calls, error):
     """Let the walks with these numbers run out of memory; counts how many there were."""
     plain, count = engine.Walk.run, []
 
-    def run(self, *args):
+    def run(self, *args, **options):
         count.append(1)
         if len(count) in calls:
             raise error
-        return plain(self, *args)
+        return plain(self, *args, **options)
 
     monkeypatch.setattr(engine.Walk, "run", run)
     return count

@@ -6,6 +6,8 @@ what is computed; with the activations fixed every rule is linear in the relevan
 its transpose carries masks from the input to every layer.
 """
 
+from collections import Counter
+
 import torch
 
 from lcrp.attribution import rules as rule_kinds
@@ -80,7 +82,7 @@ class Record:
     def _run(self, images, watched):
         program, values = self.program, {}
         left = list(program.reads)
-        kept = self._kept()
+        self._readers = self._counted()
         for i, (node, operation) in enumerate(
             zip(program.graph.nodes, program.operations, strict=True)
         ):
@@ -89,7 +91,7 @@ class Record:
             if i in watched:
                 found = strongest(values[i])
                 self.activation[watched[i]], self.activation_position[watched[i]] = found
-            if i in kept:
+            if i in self._readers:
                 self._values[i] = values[i]
             for source in node.inputs:
                 left[source] -= 1
@@ -97,16 +99,20 @@ class Record:
                     del values[source]
         return tuple(values[i] for i in program.graph.outputs)
 
-    def _kept(self):
-        kept = set()
-        for i, (node, operation) in enumerate(
-            zip(self.program.graph.nodes, self.program.operations, strict=True)
-        ):
-            if operation.reads_inputs:
-                kept.update(node.inputs)
-            if operation.reads_output:
-                kept.add(i)
-        return kept
+    def _counted(self):
+        """{node: how many states are made from its output}."""
+        counts = Counter()
+        for i in range(len(self.program.graph.nodes)):
+            counts.update(self._reads(i))
+        return counts
+
+    def _reads(self, i):
+        """Nodes whose outputs the state of node i is made from."""
+        node, operation = self.program.graph.nodes[i], self.program.operations[i]
+        return [
+            *(node.inputs if operation.reads_inputs else ()),
+            *((i,) if operation.reads_output else ()),
+        ]
 
     def state(self, i):
         """What node i needs of the images; computed at its first use."""
@@ -114,6 +120,11 @@ class Record:
             node, operation = self.program.graph.nodes[i], self.program.operations[i]
             inputs = tuple(self._values.get(source) for source in node.inputs)
             self._states[i] = operation.prepare(inputs, self._values.get(i))
+            # What no other state is made from need not be kept beside this one.
+            for read in self._reads(i):
+                self._readers[read] -= 1
+                if not self._readers[read]:
+                    self._values.pop(read, None)
         return self._states[i]
 
 

@@ -16,7 +16,7 @@ from lcrp.attribution.engine import (
 )
 from lcrp.attribution.landing import PartLanding, portions
 from lcrp.attribution.layers import select_layers
-from lcrp.attribution.memory import keep_freed_memory
+from lcrp.attribution.memory import exhausted, keep_freed_memory
 from lcrp.attribution.rows import Rows, windows
 from lcrp.attribution.targets import Prediction, Targets, extent, initial_relevance
 from lcrp.errors import InputError
@@ -398,7 +398,7 @@ class Explainer:
                 parts.append(work(start, stop))
                 start = stop
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not _out_of_memory(error) or stop - start == 1:
+                if not exhausted(error) or stop - start == 1:
                     raise
                 self.rows = max(1, (stop - start) // 2)
                 if not self._halved:
@@ -471,10 +471,3 @@ def _positions(relevance, rows, size):
     best, found = strongest(relevance)
     found = rows.positions(best, found, relevance.shape[3], size[1])
     return strongest(rows.whole(relevance, size)[0])[1] if found is None else found
-
-
-def _out_of_memory(error):
-    text = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        "alloc" in text and "memory" in text
-    )

@@ -1,6 +1,8 @@
-"""What the C library does with the memory of freed tensors."""
+"""Memory: what happens to that of freed tensors, and how to tell that there is no more."""
 
 import ctypes
+
+import torch
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
 KEPT = 1 << 30
@@ -18,3 +20,11 @@ def keep_freed_memory():
         return
     tune(MMAP_THRESHOLD, KEPT)
     tune(TRIM_THRESHOLD, KEPT)
+
+
+def exhausted(error):
+    """Whether an error says that there was not enough memory, on a GPU or elsewhere."""
+    text = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        "alloc" in text and "memory" in text
+    )
