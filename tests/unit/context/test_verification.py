@@ -180,6 +180,15 @@ def test_paper_scores_agree_with_transport_where_no_relevance_is_negative(world)
     assert set(other["class"]) == {"red"} and len(other) == 2
 
 
+def test_paper_scores_without_a_scored_target_say_so(world, monkeypatch):
+    model, dataset, store = world
+    monkeypatch.setitem(store.__dict__, "targets", store.targets.assign(iou=0.0))
+    explainer = Explainer(model, device="cpu")
+    table = heatmap_scores(explainer, dataset, store, ["body.first"], concepts=2)
+    assert len(table) == 4 and table["context_score"].isna().all()
+    assert set(table["note"]) == {"no scored target with positive relevance"}
+
+
 def test_too_few_samples_are_refused(world):
     _, _, store = world
     with pytest.raises(InputError, match="no class has 20 annotated samples"):

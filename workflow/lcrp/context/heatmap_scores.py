@@ -14,7 +14,6 @@ import torch
 from lcrp.context.aggregation import choose_layers, target_notes
 from lcrp.context.columns import NONE
 from lcrp.context.subjects import Subjects
-from lcrp.errors import InputError
 
 COLUMNS = {
     "class": "name of the explained class",
@@ -76,7 +75,8 @@ def heatmap_scores(
             continue
         for layer in layers:
             share = store.normalised(layer, of_class)
-            share = share[np.isfinite(share).all(axis=1)].mean(axis=0)
+            share = share[np.isfinite(share).all(axis=1)]
+            share = share.mean(axis=0) if len(share) else np.zeros(share.shape[1])
             best = store.best_rows(layer, index)
             for rank, concept in enumerate(leading_concepts(share, concepts), start=1):
                 targets = [t for t in best[:, concept] if t >= 0 and usable[t]][:references]
@@ -84,10 +84,6 @@ def heatmap_scores(
                     wanted[int(target)].append((layer, len(rows), concept))
                 rows.append((store.classes[index], layer, concept, rank, share[concept]))
     images = sorted({int(store.targets["image"].iloc[t]) for t in wanted})
-    if not images and rows:
-        raise InputError(
-            f"{store.path}: no target has an annotated object; scores need annotations"
-        )
     found, transported, signed = defaultdict(list), defaultdict(list), set()
     subjects = Subjects(explainer, dataset, store)
     of_image = store.targets["image"].to_numpy()
