@@ -68,6 +68,8 @@ def world(task, seed, merged, folder):
 def judge(task, seed, merged, folder, images):
     """One row per class with what the estimators say."""
     model, samples, settings = world(task, seed, merged, folder)
+    # The verdict on a class is that on its backgrounds.
+    settings = settings | {"things": 0, "concepts": 0}
     table = compare_estimators(model, samples, images=images, settings=settings)
     return table.assign(task=task, seed=seed, merged=merged)
 
