@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import torch
 from scipy import ndimage
-
-from lcrp.models.boxes import intersection_over_union
+from torchvision.ops import box_iou
 
 VOID = 255
 OBJECT, UNLABELLED = -2, -1
@@ -147,7 +147,8 @@ class Annotation:
     def _boxes(self, target, things, shape):
         # A crowd's box says where the class is, but it is the box of no object.
         single = [thing for thing in things if not thing.crowd]
-        overlaps = intersection_over_union(target.box, self._to_input(single or things))
+        own_box = torch.tensor([target.box], dtype=torch.float64)
+        overlaps = box_iou(own_box, torch.as_tensor(self._to_input(single or things)).double())[0]
         best = int(overlaps.argmax())
         chosen = [single[best]] if self.mode == "instance" else things
         mask = _filled(self._to_input(chosen), shape)

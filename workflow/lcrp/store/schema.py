@@ -8,9 +8,6 @@ from lcrp.store.rounding import MANTISSA_BITS
 
 SCHEMA = 1
 
-# Of the relevance on other things only shares of sums over many targets are asked for.
-THING_BITS = 4
-
 # Rows of two shards may be put into one store only if these attributes are the same in both.
 IDENTITY = (
     "schema",
@@ -84,7 +81,7 @@ RECORDED = {
         "pair",
         np.dtype("float32"),
         np.nan,
-        THING_BITS,
+        MANTISSA_BITS,
         "relevance that lands on another annotated thing of the image, outside the object",
     ),
     "activation": Recorded(

@@ -70,8 +70,8 @@ def write_shard(path, records):
     """Write a shard file, whole or not at all.
 
     path: the file to make, by custom `<n>.zarr.zip`. records: ShardRecords; relevances and
-    activations are rounded to a relative error of 2^-12, those on other things of 2^-5. Raises
-    InputError when the records contradict themselves or the file cannot be written.
+    activations are rounded to a relative error of 2^-12. Raises InputError when the records
+    contradict themselves or the file cannot be written.
     """
     try:
         typed = check(records)
