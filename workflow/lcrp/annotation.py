@@ -89,10 +89,12 @@ class Annotation:
         pixels = max(content.sum(), 1)
         background = (~objects & content).sum(axis=(1, 2)) / pixels
         if not things:
-            different, own = np.unique(objects, axis=0, return_inverse=True)
-            masks = np.concatenate([np.ones((1, *content.shape), bool), different])
+            different = {}
+            own = [different.setdefault(mask.tobytes(), len(different) + 1) for mask in objects]
+            first = [own.index(number) for number in different.values()]
+            masks = np.concatenate([np.ones((1, *content.shape), bool), objects[first]])
             number = np.arange(len(masks))
-            chosen = number == own.reshape(-1, 1) + 1
+            chosen = number == np.array(own)[:, None]
             return Parts(masks, number == 0, chosen, background, [{} for _ in objects])
         code, place = self._partition(objects)
         count = place.shape[1]
