@@ -250,11 +250,11 @@ def test_page_of_a_pair_says_what_was_found_and_lists_the_images(visitor, report
 
 def test_effect_and_score_stand_side_by_side(visitor):
     visitor.open("context.html")
-    assert "boat needs car" in visitor.texts("h3 a")[0]
+    assert "boat needs car" in visitor.texts("h3 a")
     headings = visitor.texts("table.matrix.sortable thead th")
     assert headings[:2] == ["class", "effect"] and headings[-1] == "all layers"
     assert "62 % confirmed" in visitor.texts("table.matrix tbody td:nth-child(2)")
-    visitor.click("h3 a")
+    visitor.click("h3 a[href*='pair.html']")
     visitor.wait("document.getElementById('pair')?.hidden === false")
 
 
