@@ -73,12 +73,13 @@ def published(name, built):
 class Publisher:
     """A server with the public files, and tables that lead to it.
 
-    archives : bytes by name. networks : the published networks by experiment.
+    archives : bytes by name. networks, checkpoints : what was published, and the bytes of the
+        file that holds it, by experiment.
     """
 
     def __init__(self, folder):
         self.server = Server()
-        self.networks, self.archives = {}, {}
+        self.networks, self.checkpoints, self.archives = {}, {}, {}
         packed = Path(folder) / "packed"
         packed.mkdir()
         for dataset, write in official_layouts.WRITERS.items():
@@ -93,10 +94,12 @@ class Publisher:
 
     def checkpoint(self, name):
         """Bytes of the authors' file of an experiment."""
-        self.networks[name] = network(PAIRS[name])
-        buffer = io.BytesIO()
-        torch.save(published(name, self.networks[name]), buffer)
-        return buffer.getvalue()
+        if name not in self.checkpoints:
+            self.networks[name] = network(PAIRS[name])
+            buffer = io.BytesIO()
+            torch.save(published(name, self.networks[name]), buffer)
+            self.checkpoints[name] = buffer.getvalue()
+        return self.checkpoints[name]
 
     def publish(self, config, names):
         """Write the two tables into a folder, every url with the server in place of the host."""

@@ -1,9 +1,12 @@
 """Tracing, merging of batch norms, and what is refused."""
 
+import itertools
+import operator
+
 import pytest
 import torch
 import torch.nn.functional as F
-from small_models import SmallModel, explained, randomised
+from small_models import SmallModel, explained, randomised, targets_at
 from torch import nn
 
 from lcrp.attribution import Explainer, Operation, register_operation
@@ -186,7 +189,7 @@ class OddBlock(nn.Module):
     [
         (nn.LocalResponseNorm(2), ("odd", "LocalResponseNorm")),
         (nn.PixelShuffle(1), ("odd", "PixelShuffle")),
-        (Squared(), ("pow",)),
+        (Squared(), ("network.odd.pow", "pow has no rule")),
         (nn.Softmax(dim=1), ("odd", "Softmax")),
     ],
     ids=["response-norm", "pixel-shuffle", "function", "softmax"],
@@ -197,6 +200,82 @@ def test_unknown_operation_is_named_with_the_remedy(odd, named):
     for word in named:
         assert word in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+class InPlace(nn.Module):
+    def __init__(self, relu, add):
+        super().__init__()
+        self.relu, self.add = relu, add
+        self.one, self.two = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1)
+
+    def forward(self, x):
+        x = self.relu(self.one(x))
+        return self.relu(self.add(self.two(x), x))
+
+
+@pytest.mark.parametrize("composite", ["EpsilonPlusFlat", "Gradient"])
+@pytest.mark.parametrize(
+    ("relu", "add"),
+    [
+        (lambda x: F.relu(x, inplace=True), operator.iadd),
+        (lambda x: F.relu(x, True), lambda x, y: x.add_(y)),
+        (lambda x: x.relu_(), operator.add),
+    ],
+)
+def test_nothing_is_computed_in_place(relu, add, composite):
+    images = torch.randn(2, 3, 6, 6)
+    found = []
+    for parts in ((relu, add), (F.relu, operator.add)):
+        explainer, prediction = explained(randomised(InPlace(*parts)).double(), images, composite)
+        targets = targets_at(prediction, [(0, 5), (1, 100)])
+        found.append(explainer.explain(targets, layers="all", heatmaps=True))
+    torch.testing.assert_close(found[0].heatmaps, found[1].heatmaps)
+    assert found[0].heatmaps.abs().sum() > 0
+
+
+class Parts(nn.Module):
+    """Splits its channels, as Res2Net does, and scales one part by a reshaped parameter."""
+
+    def __init__(self, split):
+        super().__init__()
+        self.split = split
+        self.stem, self.one = nn.Conv2d(3, 7, 1), nn.Conv2d(3, 3, 3, padding=1)
+        self.scale = nn.Parameter(torch.ones(3))
+
+    def forward(self, x):
+        first, *others, last = self.split(self.stem(x))
+        total = 0
+        for part in (first, self.one(first)):
+            total = total + part * self.scale.reshape(1, -1, 1, 1)
+        return torch.cat([total, *others, last], dim=1)
+
+
+class Slices(Parts):
+    def __init__(self, ends):
+        super().__init__(lambda x: [x[:, i:j] for i, j in itertools.pairwise(ends)])
+
+
+@pytest.mark.parametrize("composite", ["EpsilonPlusFlat", "Gradient"])
+@pytest.mark.parametrize(
+    ("split", "ends"),
+    [
+        (lambda x: torch.split(x, 3, dim=1), (0, 3, 6, 7)),
+        (lambda x: torch.split(x, [3, 4], 1), (0, 3, 7)),
+        (lambda x: x.split(3, 1), (0, 3, 6, 7)),
+        (lambda x: torch.chunk(x, 3, dim=-3), (0, 3, 6, 7)),
+        (lambda x: x.chunk(3, dim=1), (0, 3, 6, 7)),
+    ],
+)
+def test_parts_of_a_tensor_are_slices(split, ends, composite):
+    images = torch.randn(2, 3, 6, 6)
+    found = []
+    for network in (Parts(split), Slices(ends)):
+        explainer, prediction = explained(randomised(network).double(), images, composite)
+        torch.testing.assert_close(prediction.outputs[0], network(images.double()))
+        targets = targets_at(prediction, [(0, 5), (0, 230), (1, 100)])
+        found.append(explainer.explain(targets, layers="all", heatmaps=True))
+    torch.testing.assert_close(found[0].heatmaps, found[1].heatmaps)
+    assert found[0].heatmaps.abs().sum() > 0
 
 
 @pytest.mark.parametrize("composite", ["EpsilonPlusFlat", "Gradient"])

@@ -4,10 +4,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from single_operation import Single
+from small_models import explained, randomised, targets_at
 from torch import nn
 
 from lcrp.attribution import rules
-from lcrp.attribution.graph import Constant, Input, Node
+from lcrp.attribution.graph import Input, Node
 from lcrp.attribution.operations import operation_for
 from lcrp.errors import InputError
 
@@ -119,48 +120,69 @@ def test_instance_norm_with_running_statistics_is_a_batch_norm():
     torch.testing.assert_close(found, expected)
 
 
-FUNCTIONS = {
-    "group": (F.group_norm, (2,)),
-    "group-plain": (F.group_norm, (3,)),
-    "layer": (F.layer_norm, ((5,),)),
-    "layer-plain": (F.layer_norm, ((5,),)),
-}
+class Called(nn.Module):
+    """A norm whose forward calls the function, as modules of other libraries do."""
+
+    def __init__(self, norm):
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, x):
+        n = self.norm
+        if isinstance(n, nn.GroupNorm):
+            return F.group_norm(x, n.num_groups, n.weight, n.bias, n.eps)
+        if isinstance(n, nn.LayerNorm):
+            return F.layer_norm(x, n.normalized_shape, n.weight, bias=n.bias, eps=n.eps)
+        return F.batch_norm(
+            x, n.running_mean, n.running_var, n.weight, n.bias, training=False, eps=n.eps
+        )
 
 
-def functional(name, rule, module, x):
-    """The same norm called as a function, as modules of other libraries do."""
-    function, settings = FUNCTIONS[name]
-    parameters = list(module.parameters())
-    args = (Input(0), *settings, *(Input(i + 1) for i in range(len(parameters))))
-    sources = [
-        Node("x", nn.ReLU(), (), {}, (), tuple(x.shape)),
-        *(Node("p", Constant(p), (), {}, (), tuple(p.shape)) for p in parameters),
-    ]
-    return Single(
-        function, rule, x, *parameters, args=args, kwargs={"eps": module.eps}, sources=sources
+class Computed(nn.Module):
+    def forward(self, x):
+        return F.group_norm(x, 2, x.flatten(1).mean(0)[:8])
+
+
+def around(norm):
+    """A small network with a norm between convolutions."""
+    return randomised(
+        nn.Sequential(nn.Conv2d(3, 8, 3), norm, nn.ReLU(), nn.Conv2d(8, 2, 1)).double()
     )
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-@pytest.mark.parametrize("rule", [rules.epsilon(), rules.Gradient()])
-def test_the_function_is_treated_as_its_module(name, rule):
-    module, x = make(name)
-    relevance = torch.randn(3, *x.shape[1:], dtype=torch.float64)
-    (expected,) = Single(module, rule, x).backward(relevance, ROWS)
-    single = functional(name, rule, module, x)
-    found = single.backward(relevance, ROWS)
-    torch.testing.assert_close(found[0], expected)
-    assert found[1:] == [None] * len(list(module.parameters()))
-    torch.testing.assert_close(single.operation.forward(*single.inputs), module(x))
-    single.assert_adjoint()
+@pytest.mark.parametrize("composite", ["EpsilonPlusFlat", "EpsilonGammaFlat", "Gradient"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.GroupNorm(2, 8),
+        lambda: nn.GroupNorm(4, 8, affine=False),
+        lambda: nn.LayerNorm(6),
+        lambda: nn.LayerNorm((6, 6), elementwise_affine=False),
+        lambda: nn.BatchNorm2d(8),
+        lambda: nn.BatchNorm2d(8, affine=False),
+    ],
+)
+def test_the_function_is_treated_as_its_module(make, composite):
+    images = torch.randn(2, 3, 8, 8)
+    found = []
+    for wrap in (lambda norm: norm, Called):
+        network = around(make())
+        network[1] = wrap(network[1])
+        explainer, prediction = explained(network, images, composite)
+        torch.testing.assert_close(
+            prediction.outputs[0], network(images.double()), check_dtype=False
+        )
+        targets = targets_at(prediction, [(0, 5), (1, 40)])
+        found.append(explainer.explain(targets, layers="all", heatmaps=True))
+    for ours, theirs in zip(found[0].relevance.values(), found[1].relevance.values(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(found[0].heatmaps, found[1].heatmaps)
+    assert found[0].heatmaps.abs().sum() > 0
 
 
 def test_parameters_that_are_computed_are_refused():
-    sources = [Node(name, nn.ReLU(), (), {}, (), (2, 4, 3, 3)) for name in ("x", "w")]
-    node = Node("norm", F.group_norm, (Input(0), 2, Input(1)), {}, (0, 1), (2, 4, 3, 3))
-    node.sources = tuple(sources)
-    with pytest.raises(InputError, match="norm: its weight is computed"):
-        operation_for(node, rules.epsilon(), [False, False])
+    with pytest.raises(InputError, match="group_norm: its weight is computed"):
+        explained(nn.Sequential(nn.Conv2d(3, 8, 1), Computed()), torch.randn(1, 3, 8, 8))
 
 
 @pytest.mark.parametrize("rule", [None, rules.z_plus()])

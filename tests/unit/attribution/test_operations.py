@@ -74,6 +74,8 @@ BY_GRADIENT = {
         (4, 5, 5),
         {"args": (X, (slice(None), slice(1, 3), slice(None, None, 2)))},
     ),
+    "zero-padding": (nn.ZeroPad2d((1, 0, 2, 1)), None, (3, 4, 5), {}),
+    "padding-function": (F.pad, None, (3, 4, 5), {"args": (X, (1, 2, 0, 1))}),
     "squeeze": (torch.squeeze, None, (3, 1, 1), {"args": (X, 3)}),
     "relu-function": (F.relu, None, (3, 4, 4), {}),
     "relu-unnamed": (nn.ReLU(), None, (3, 4, 4), {}),
@@ -331,6 +333,7 @@ def test_multiplication_by_a_parameter_passes_relevance():
         (nn.BatchNorm2d(3), None),
         (nn.AvgPool2d(2), None),
         (nn.Upsample(scale_factor=2, mode="bicubic"), None),
+        (nn.ReflectionPad2d(1), None),
     ],
     ids=str,
 )

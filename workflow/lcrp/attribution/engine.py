@@ -36,14 +36,19 @@ class Program:
 
     def _operations(self, network, composite):
         nodes = self.graph.nodes
-        functions = {i: stand_in(node) for i, node in enumerate(nodes) if node.module is None}
         named = list(network.named_modules())
+        known = {name for name, _ in named}
+        functions = {
+            i: node.module or stand_in(node)
+            for i, node in enumerate(nodes)
+            if node.module is None or node.name not in known
+        }
         named += [(f"function {i}", module) for i, module in functions.items() if module]
         assigned = assign(composite, named)
         gradients = any(isinstance(rule, rule_kinds.Gradient) for rule in assigned.values())
         operations, nonnegative = [], []
         for i, node in enumerate(nodes):
-            name = node.name if node.module is not None else f"function {i}"
+            name = f"function {i}" if i in functions else node.name
             rule = assigned.get(name, rule_kinds.Gradient() if gradients else None)
             signs = [nonnegative[source] for source in node.inputs]
             operation = operation_for(node, rule, signs)

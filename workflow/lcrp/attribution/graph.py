@@ -5,9 +5,12 @@ depends on shapes (and on nothing else) is followed as in a real run.
 """
 
 import contextlib
+import itertools
+import operator
 from dataclasses import dataclass, field
 
 import torch
+import torch.nn.functional as F
 from torch import fx, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -93,6 +96,26 @@ class _Proxy(fx.Proxy):
     def numel(self):
         return self._value.numel()
 
+    def split(self, size, dim=0):
+        """Parts along an axis as slices, each a tensor of its own."""
+        length, axis = self.shape[dim], dim % self.ndim
+        sizes = size
+        if isinstance(size, int):
+            sizes = [min(size, length - start) for start in range(0, length, size)]
+        ends = list(itertools.accumulate(sizes))
+        before = (slice(None),) * axis
+        pairs = zip([0, *ends], ends, strict=False)
+        return tuple(self[(*before, slice(start, end))] for start, end in pairs)
+
+    def chunk(self, chunks, dim=0):
+        return self.split(-(-self.shape[dim] // chunks), dim)
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        if function in (torch.split, torch.chunk):
+            return getattr(args[0], function.__name__)(*args[1:], **(kwargs or {}))
+        return super().__torch_function__(function, types, args, kwargs)
+
     def __len__(self):
         return len(self._value)
 
@@ -118,6 +141,10 @@ class _Tracer(fx.Tracer):
 
     def call_module(self, module, forward, args, kwargs):
         if self._evaluating:
+            return forward(*args, **kwargs)
+        try:
+            self.path_of_module(module)
+        except NameError:  # a container made on the way; what it contains has its place
             return forward(*args, **kwargs)
         return super().call_module(module, forward, args, kwargs)
 
@@ -212,7 +239,7 @@ def _convert(network, traced):
 
         args = fx.node.map_arg(node.args, convert)
         kwargs = fx.node.map_arg(node.kwargs, convert)
-        name, call = node.name, node.target
+        name, call = _place(node), node.target
         if node.op == "call_module":
             name, call = node.target, network.get_submodule(node.target)
         elif node.op == "call_method":
@@ -229,7 +256,136 @@ def _convert(network, traced):
         index[node] = len(nodes)
         nodes.append(Node(name, call, tuple(args), dict(kwargs), tuple(inputs), shape))
     _link(nodes)
+    modules = dict(network.named_modules())
+    for node in nodes:
+        _copy_instead(node)
+        _fold(node)
+        _drop_empty(node)
+        _make_module(node, modules)
     return Graph(nodes, outputs, _convolutions(network, nodes))
+
+
+IN_PLACE = {  # and what leaves the input, which the rules read, as it was
+    operator.iadd: operator.add,
+    operator.imul: operator.mul,
+    torch.Tensor.add_: torch.Tensor.add,
+    torch.Tensor.mul_: torch.Tensor.mul,
+    torch.Tensor.relu_: torch.Tensor.relu,
+}
+
+
+def _copy_instead(node):
+    """Let a function that works in place make a new tensor."""
+    if node.module is not None or isinstance(node.call, Constant):
+        return
+    node.call = IN_PLACE.get(node.call, node.call)
+    if node.kwargs.get("inplace"):
+        node.kwargs["inplace"] = False
+    if node.call in (F.relu, F.relu6, F.silu, F.hardswish, F.hardsigmoid):
+        node.args = node.args[:1]
+
+
+FUNCTIONS = {  # that are treated as modules, and their arguments after the input
+    F.conv2d: ("weight", "bias", "stride", "padding", "dilation", "groups"),
+    F.batch_norm: ("running_mean", "running_var", "weight", "bias", "training", "momentum", "eps"),
+    F.group_norm: ("num_groups", "weight", "bias", "eps"),
+    F.layer_norm: ("normalized_shape", "weight", "bias", "eps"),
+    torch.mean: ("dim", "keepdim"),
+    torch.Tensor.mean: ("dim", "keepdim"),
+}
+
+
+def _make_module(node, modules):
+    """Turn a function with parameters, as modules of other libraries call it, into a module."""
+    if node.module is not None or node.call not in FUNCTIONS:
+        return
+    given = dict(zip(FUNCTIONS[node.call], node.args[1:], strict=False)) | node.kwargs
+    for name, value in given.items():
+        if isinstance(value, Input):
+            source = node.sources[value.position].call
+            if not isinstance(source, Constant):
+                raise InputError(f"{node.name}: its {name} is computed; it has no rule")
+            given[name] = source.value
+    module = _built(node, given)
+    if module is None:
+        return
+    for name in ("weight", "bias"):
+        value = given.pop(name, None)
+        if value is not None:
+            setattr(module, name, nn.Parameter(value, requires_grad=False))
+    node.call, node.args, node.kwargs = module.eval(), (Input(0),), {}
+    node.inputs, node.sources = node.inputs[:1], node.sources[:1]
+    owner = node.name.rpartition(".")[0]
+    if isinstance(module, nn.Conv2d) and isinstance(modules.get(owner), nn.Conv2d):
+        node.name = owner
+
+
+def _built(node, given):
+    """The module, still without weight and bias, or None for a call that no module stands for."""
+    shape, eps = node.sources[0].shape, given.get("eps", 1e-5)
+    if node.call is F.conv2d:
+        settings = ("stride", "padding", "dilation", "groups")
+        settings = {name: given[name] for name in settings if name in given}
+        inner, kernel = given["weight"].shape[:2], tuple(given["weight"].shape[2:])
+        with torch.device("meta"):
+            module = nn.Conv2d(shape[1], inner[0], kernel, bias=False, **settings)
+        module.bias = None
+        return module
+    if node.call is F.layer_norm:
+        return nn.LayerNorm(given["normalized_shape"], eps, elementwise_affine=False)
+    if node.call is F.group_norm:
+        return nn.GroupNorm(given["num_groups"], shape[1], eps, affine=False)
+    if node.call is F.batch_norm:
+        if given.get("training"):
+            raise InputError(f"{node.name}: a batch norm in training; switch the network to eval")
+        module = nn.BatchNorm2d(shape[1], eps, affine=False)
+        module.running_mean, module.running_var = given["running_mean"], given["running_var"]
+        return module
+    axes = given.get("dim")
+    axes = {axis % len(shape) for axis in axes} if isinstance(axes, list | tuple) else set()
+    over_positions = len(shape) == 4 and axes == {2, 3} and given.get("keepdim")
+    return nn.AdaptiveAvgPool2d(1) if over_positions else None
+
+
+def _drop_empty(node):
+    """Leave out of a concatenation what has no channels, as of stages that an encoder lacks."""
+    if node.call not in (torch.cat, torch.concat) or not isinstance(node.args[0], list | tuple):
+        return
+
+    def empty(part):
+        source = node.sources[part.position].call
+        return isinstance(source, Constant) and not source.value.numel()
+
+    kept = [part for part in node.args[0] if not empty(part)]
+    node.inputs = tuple(node.inputs[part.position] for part in kept)
+    node.sources = tuple(node.sources[part.position] for part in kept)
+    node.args = ([Input(position) for position in range(len(kept))], *node.args[1:])
+
+
+def _place(node):
+    """The name of a function's call, after the path of the module that makes it."""
+    stack = [path for path, _ in node.meta.get("nn_module_stack", {}).values() if path]
+    return f"{stack[-1]}.{node.name}" if stack else node.name
+
+
+def _fold(node):
+    """Turn a call that reads parameters alone into one more parameter."""
+    if not node.sources or not all(isinstance(s.call, Constant) for s in node.sources):
+        return
+    if node.shape is None:
+        return
+
+    def filled(argument):
+        if isinstance(argument, Input):
+            return node.sources[argument.position].call.value
+        if isinstance(argument, list | tuple):
+            return type(argument)(filled(part) for part in argument)
+        return argument
+
+    kwargs = {name: filled(value) for name, value in node.kwargs.items()}
+    with torch.no_grad():
+        node.call = Constant(node.call(*filled(node.args), **kwargs))
+    node.args, node.kwargs, node.inputs, node.sources = (), {}, (), ()
 
 
 def _link(nodes):

@@ -147,40 +147,18 @@ class Normalisation(Operation):
 
     def __init__(self, node, epsilon=None):
         super().__init__(node)
-        self.norm, self.epsilon = norm_of(node), epsilon
-
-    def forward(self, x, *parameters):
-        return self.norm(x)
+        self.epsilon = epsilon
 
     def prepare(self, inputs, output):
         x = inputs[0]
         share = stabilised(output, self.epsilon).reciprocal_()
-        return share.mul_(x).mul_(_slope(self.norm, x))
+        return share.mul_(x).mul_(_slope(self.node.module, x))
 
     def backward(self, relevance, state, rows):
-        return self._to_images(rows.multiply_(relevance, state))
+        return [rows.multiply_(relevance, state)]
 
     def adjoint(self, shares, state, rows):
         return rows.multiplied(shares[0], state)
-
-    def _to_images(self, relevance):
-        return [relevance, *[None] * (len(self.node.inputs) - 1)]
-
-
-class NormalisationGradient(Normalisation):
-    """The same by gradient, which the statistics take part in."""
-
-    reads_output = False
-
-    def prepare(self, inputs, output):
-        return inputs[0]
-
-    def backward(self, relevance, state, rows):
-        _, pull = torch.func.vjp(self.norm, rows.expanded(state))
-        return self._to_images(pull(relevance)[0])
-
-    def adjoint(self, shares, state, rows):
-        return torch.func.jvp(self.norm, (rows.expanded(state),), (shares[0],))[1]
 
 
 class Through(Operation):
@@ -544,29 +522,6 @@ def _fitted(relevance, node, position):
     return relevance.sum(dim=axes, keepdim=True) if axes else relevance
 
 
-def norm_of(node):
-    """The norm that a node computes, as a module; InputError if its parameters are computed."""
-    if node.module is not None:
-        return node.module
-    given = dict(zip(NORM_FUNCTIONS[node.call], node.args[1:], strict=False)) | node.kwargs
-    for name, value in given.items():
-        if isinstance(value, Input):
-            source = node.sources[value.position].call
-            if not isinstance(source, Constant):
-                raise InputError(f"{node.name}: its {name} is computed; it has no rule")
-            given[name] = source.value
-    weight, bias = given.get("weight"), given.get("bias")
-    settings = {"eps": given.get("eps", 1e-5)}
-    if node.call is F.layer_norm:
-        norm = nn.LayerNorm(given["normalized_shape"], elementwise_affine=False, **settings)
-    else:
-        channels = node.sources[0].shape[1]
-        norm = nn.GroupNorm(given["num_groups"], channels, affine=False, **settings)
-    norm.weight = None if weight is None else nn.Parameter(weight, requires_grad=False)
-    norm.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
-    return norm
-
-
 def _slope(norm, x):
     """The factor by which a norm multiplies x (B, ...) once its statistics are fixed."""
     if isinstance(norm, nn.LayerNorm):
@@ -606,10 +561,7 @@ FUNCTIONAL_ACTIVATIONS = {
 AVERAGES = (F.avg_pool2d, F.adaptive_avg_pool2d)
 DROPOUTS = (F.dropout, F.dropout2d)
 AVERAGE_MODULES = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
-NORM_FUNCTIONS = {  # and their arguments after the input
-    F.group_norm: ("num_groups", "weight", "bias", "eps"),
-    F.layer_norm: ("normalized_shape", "weight", "bias", "eps"),
-}
+PADDING_MODULES = (nn.ZeroPad1d, nn.ZeroPad2d)
 DROPOUT_MODULES = (nn.Dropout, nn.Dropout2d, nn.Identity)
 
 
@@ -621,8 +573,6 @@ def _is_activation(node):
 
 def stand_in(node):
     """The module by which a composite decides over a function, or None."""
-    if node.call in NORM_FUNCTIONS:
-        return nn.BatchNorm2d(1)
     if node.call in ADDITIONS:
         return ZennitSum()
     if node.call in AVERAGES:
@@ -661,7 +611,7 @@ def operation_for(node, rule, nonnegative):
         return Fixed(node)
     if isinstance(module, tuple(MAPS)):
         return _linear(node, rule, nonnegative)
-    if isinstance(module, LIKE_BATCH_NORM) or node.call in NORM_FUNCTIONS:
+    if isinstance(module, LIKE_BATCH_NORM):
         return _normalisation(node, rule)
     if isinstance(module, AVERAGE_MODULES) or node.call in AVERAGES:
         return _average(node, rule)
@@ -671,10 +621,12 @@ def operation_for(node, rule, nonnegative):
         return Pooling(node)
     if isinstance(module, nn.Upsample) or node.call is F.interpolate:
         return Resize(node)
-    if isinstance(module, DROPOUT_MODULES) or node.call in DROPOUTS:
+    if isinstance(module, DROPOUT_MODULES) or node.call in DROPOUTS or _adds_nothing(node):
         return Through(node)
     if isinstance(module, nn.Flatten) or node.call in RESHAPINGS:
         return Reshape(node)
+    if isinstance(module, PADDING_MODULES) or _pads_zeros(node):
+        return Structural(node)
     if node.call in CONCATENATIONS:
         return Concatenation(node)
     if node.call in ADDITIONS and len(node.inputs) == 2:
@@ -682,6 +634,17 @@ def operation_for(node, rule, nonnegative):
     if node.call in PRODUCTS or node.call in QUOTIENTS:
         return _product(node, gradient)
     raise _unknown(node)
+
+
+def _adds_nothing(node):
+    """A sum that begins with the number 0."""
+    return node.call in ADDITIONS and len(node.inputs) == 1 and any(a == 0 for a in node.args)
+
+
+def _pads_zeros(node):
+    given = dict(zip(("mode", "value"), node.args[2:], strict=False)) | node.kwargs
+    zeros = given.get("mode", "constant") == "constant" and not given.get("value")
+    return node.call is F.pad and zeros
 
 
 def _linear(node, rule, nonnegative):
@@ -698,7 +661,7 @@ def _normalisation(node, rule):
     if isinstance(rule, rules.LinearRule) and rule.name == "epsilon":
         return Normalisation(node, rule.epsilon)
     if isinstance(rule, rules.Gradient):
-        return NormalisationGradient(node)
+        return Smooth(node)
     raise _unknown(node)
 
 
