@@ -96,15 +96,9 @@ def test_a_network_is_explained(name, options):
     assert torch.as_tensor(result.relevance[layer]).abs().sum() > 0
 
 
-@pytest.mark.parametrize(
-    ("encoder", "named"),
-    [
-        ("mit_b0", r"encoder\.block1\.0\.attn\.matmul: matmul has no rule"),
-        ("timm-skresnet18", r"encoder\.model\.layer1\.0\.conv1\..*has no rule"),
-    ],
-)
-def test_the_module_that_cannot_be_explained_is_named(encoder, named):
-    model, images = small("unet", {"encoder": encoder})
+def test_the_module_that_cannot_be_explained_is_named():
+    model, images = small("unet", {"encoder": "mit_b0"})
+    named = r"encoder\.block1\.0\.attn\.matmul: matmul has no rule"
     with pytest.raises(InputError, match=named) as caught:
         Explainer(model, device="cpu", precision="float64").predict(images)
     assert "\n" not in str(caught.value)
