@@ -10,7 +10,8 @@ rule draw_scenes:
         "benchmarks/results/draw_scenes/{experiment}/{split}.tsv"
     conda:
         "../workflow/envs/lcrp.yaml"
-    threads: 2
+    # One that asked for two cores would wait until the training of another experiment is done.
+    threads: 1
     params:
         scenes=lambda wildcards: experiment(wildcards).dataset.drawn(wildcards.split),
     message:
