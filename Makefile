@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
+# Every job is a Python of its own: torch is to be compiled once, not in each of them.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test proof lint format schemas notebook clean
 
 # The embedded default from drawing its scenes to its reports; a second call does nothing.
