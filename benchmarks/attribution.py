@@ -191,9 +191,9 @@ class Floor:
             if isinstance(node.module, torch.nn.Conv2d | torch.nn.ConvTranspose2d)
         }
         yield [(*node, count, "forward", 1) for node in nodes.values()]
-        prepared = set()
-        for start in range(0, len(targets), explainer.rows):
-            together = targets[start : start + explainer.rows]
+        prepared, most = set(), explainer.at_once(program)
+        for start in range(0, len(targets), most):
+            together = targets[start : start + most]
             for i, arrived in self._arrived(prediction, together, nodes).items():
                 shares = program.operations[i].shares
                 if isinstance(shares, UniformShares):

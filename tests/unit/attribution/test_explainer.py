@@ -1,5 +1,8 @@
 """What the explainer says about bad input, and how its calls fit together."""
 
+import math
+from types import SimpleNamespace
+
 import pytest
 import torch
 from small_models import (
@@ -16,7 +19,7 @@ from small_models import (
 from torch import nn
 
 from lcrp.attribution import Explainer, Targets
-from lcrp.attribution.operations import Pooling
+from lcrp.attribution.operations import Linear, Pooling
 from lcrp.errors import InputError
 
 
@@ -299,6 +302,31 @@ def test_explaining_twice_gives_the_same(unet, prediction):
     torch.testing.assert_close(first.heatmaps, second.heatmaps, rtol=0, atol=0)
     for layer in unet.layers:
         torch.testing.assert_close(first.relevance[layer], second.relevance[layer], rtol=0, atol=0)
+
+
+def test_layers_that_read_the_same_input_share_its_parts():
+    explainer = Explainer(small_yolov5(), device="cpu")
+    found = explainer.predict(torch.rand(1, 3, *explainer.model.input_size))
+    explainer.explain(targets_at(found, [(0, 3)]))
+    program, record = found.record.program, found.record
+    readers = {}
+    for i, (node, operation) in enumerate(
+        zip(program.graph.nodes, program.operations, strict=True)
+    ):
+        if isinstance(operation, Linear) and operation.division is not None:
+            readers.setdefault((node.inputs, operation.division), []).append(i)
+    shared = [nodes for nodes in readers.values() if len(nodes) > 1]
+    assert shared
+    for first, *others in shared:
+        assert all(record.state(i)[0] is record.state(first)[0] for i in others)
+
+
+def test_fewer_rows_walk_together_where_maps_are_large(unet):
+    program = unet.program((32, 32))
+    assert program.widest == max(math.prod(n.shape[1:]) for n in program.graph.nodes if n.shape)
+    tensors = [2**26 // (4 * 16), 2**26 // (4 * 5), 2**27]
+    assert [unet.at_once(SimpleNamespace(widest=widest)) for widest in tensors] == [16, 5, 1]
+    assert Explainer(unet.model, device="cpu", rows=3).at_once(program) == 3
 
 
 def test_another_size_of_images_is_traced_anew(unet):

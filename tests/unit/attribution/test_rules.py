@@ -8,6 +8,7 @@ from single_operation import Single
 from torch import nn
 
 from lcrp.attribution import rules
+from lcrp.attribution.linear import shares
 
 EPSILON = 1e-6
 
@@ -253,3 +254,24 @@ def test_z_box_takes_bounds_per_channel():
     w, b = jacobian(layer, x[:1]), bias_per_output(layer, x[:1])
     slow = slow_z_box(w, b, x[1].flatten(), relevance[1].flatten(), *spread)
     torch.testing.assert_close(found[1].flatten(), slow)
+
+
+@pytest.mark.parametrize(
+    ("rule", "nonnegative", "slopes"),
+    [
+        (rules.z_plus(), False, [(0.5, 0.5)]),
+        (rules.alpha_beta(), False, [(0.5, 0.5), (0.5, -0.5)]),
+        (rules.alpha_beta(), True, [(0.5, 0.5), (0.5, -0.5)]),
+        (rules.signed_gamma(0.5), False, [(1.25, 0.25), (1.25, -0.25)]),
+        (rules.z_plus(), True, None),
+        (rules.epsilon(), False, None),
+        (rules.flat(), False, None),
+        (rules.w_square(), False, None),
+        (rules.z_box(-1.0, 1.0), False, None),
+    ],
+)
+def test_denominators_come_from_the_output_where_that_saves_passes(rule, nonnegative, slopes):
+    layer = nn.Conv2d(3, 4, 3)
+    assert shares(layer, rule, nonnegative).slopes == slopes
+    # The difference of large numbers is too coarse there.
+    assert shares(layer.bfloat16(), rule, nonnegative).slopes is None

@@ -9,6 +9,7 @@ its transpose carries masks from the input to every layer.
 from collections import Counter
 
 import torch
+import torch.nn.functional as F
 
 from lcrp.attribution import rules as rule_kinds
 from lcrp.attribution.composites import assign
@@ -23,6 +24,7 @@ class Program:
     graph: the nodes, batch norms merged.
     operations: one per node.
     layers: {name: node index} of every convolution.
+    widest: numbers of the largest tensor that a row needs.
     """
 
     def __init__(self, network, composite, shape):
@@ -33,6 +35,7 @@ class Program:
         self.layers = self.graph.layers
         self.operations = self._operations(network, composite)
         self.reads = self._readers()
+        self.widest = max(operation.widest() for operation in self.operations)
 
     def _operations(self, network, composite):
         nodes = self.graph.nodes
@@ -79,7 +82,7 @@ class Record:
         self.program = program
         self.batch = len(images)
         self.activation, self.activation_position = {}, {}
-        self._values, self._states = {}, {}
+        self._values, self._divided, self._states = {}, {}, {}
         watched = {program.layers[name]: name for name in activations}
         self.outputs = self._run(images, watched)
 
@@ -123,8 +126,12 @@ class Record:
         """What node i needs of the images; computed at its first use."""
         if i not in self._states:
             node, operation = self.program.graph.nodes[i], self.program.operations[i]
-            inputs = tuple(self._values.get(source) for source in node.inputs)
-            self._states[i] = operation.prepare(inputs, self._values.get(i))
+            if operation.division is None:
+                inputs = tuple(self._values.get(source) for source in node.inputs)
+                self._states[i] = operation.prepare(inputs, self._values.get(i))
+            else:
+                parts = self._parts(node.inputs[0], operation)
+                self._states[i] = operation.prepare_divided(parts, self._values.get(i))
             # What no other state is made from need not be kept beside this one.
             for read in self._reads(i):
                 self._readers[read] -= 1
@@ -132,29 +139,21 @@ class Record:
                     self._values.pop(read, None)
         return self._states[i]
 
+    def _parts(self, source, operation):
+        """The parts of a node's output, made once for all who divide it alike."""
+        key = source, operation.division
+        if key not in self._divided:
+            self._divided[key] = operation.divide(self._values[source])
+        return self._divided[key]
+
 
 def strongest(maps):
-    """Maximum over positions (N, C) of maps (N, C, H, W), and its flat index."""
-    if maps.numel() < 2**17:
+    """Maximum over positions (N, C) of maps (N, C, H, W), and its flat index: of ties the first."""
+    if maps.device.type != "cpu" or maps[0, 0].numel() == 1:
         return maps.flatten(2).max(dim=2)
-    # On large maps it pays to find the row first, by vector instructions, then the place in it.
-    lines = maps.permute(0, 2, 3, 1)
-    best, row = _row_maxima(lines).max(dim=1)
-    count, channels = best.shape
-    image = torch.arange(count, device=maps.device)[:, None]
-    line = lines[image, row, :, torch.arange(channels, device=maps.device)]
-    return best, row * maps.shape[3] + line.argmax(dim=2)
-
-
-def _row_maxima(lines):
-    """(N, H, C) of (N, H, W, C)."""
-    width, channels = lines.shape[2:]
-    # Fewer than 32 neighbours in memory are not reduced by vector instructions.
-    fold = 32 // channels
-    if fold < 2 or width % fold:
-        return lines.amax(dim=2)
-    folded = lines.reshape(*lines.shape[:2], width // fold, fold * channels).amax(dim=2)
-    return folded.unflatten(2, (fold, channels)).amax(dim=2)
+    # On the CPU, pooling finds maxima by vector instructions, reductions with an index do not.
+    best, position = F.max_pool2d(maps, maps.shape[2:], return_indices=True)
+    return best.flatten(1), position.flatten(1)
 
 
 class Walk:

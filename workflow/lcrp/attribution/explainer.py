@@ -58,7 +58,8 @@ class Explainer:
         model's own.
     device: "auto", "cpu", "cuda", ...
     precision: "float32" or "bf16".
-    rows: how many targets (or concepts, or masks) walk together; halved when memory runs out.
+    rows: how many targets (or concepts, or masks) walk together at most; halved when memory runs
+        out. By default as many as need little memory beside that of the images.
     """
 
     def __init__(self, model, composite=None, device="auto", precision="float32", rows=None):
@@ -72,7 +73,7 @@ class Explainer:
             keep_freed_memory()
         self.composite = model.composite if composite is None else composite
         self.dtype = PRECISIONS[precision]
-        self.rows = rows or (64 if self.device.type == "cuda" else 8)
+        self.rows = rows
         network = model.canonised().eval().requires_grad_(False)
         check_finite(network, torch.zeros(1))
         self.network = network.to(self.device, self.dtype, memory_format=torch.channels_last)
@@ -143,6 +144,7 @@ class Explainer:
         for first, last in self._together(targets, parts):
             some = targets[first:last]
             pieces += self._in_batches(
+                record.program,
                 len(some),
                 lambda start, stop, some=some, first=first: self._explained(
                     some[start:stop],
@@ -225,7 +227,7 @@ class Explainer:
                 relevance.float().sum(1).cpu(),
             )
 
-        self._in_batches(len(order), some)
+        self._in_batches(record.program, len(order), some)
         return heatmaps
 
     def _conditional(self, record, node, start, image, concepts, positions):
@@ -248,7 +250,7 @@ class Explainer:
             walk.run({node: (seed, rows)}, {0: lambda r, _: maps.append(r.float().sum(1).cpu())})
             return maps[0]
 
-        return torch.cat(self._in_batches(len(concepts), some))
+        return torch.cat(self._in_batches(record.program, len(concepts), some))
 
     def _check_concepts(self, layer, concepts):
         channels = self.layers[layer]
@@ -294,14 +296,14 @@ class Explainer:
         """Borders between targets: with parts, those of an image are not torn apart if they fit."""
         if parts is None:
             return [(0, len(targets))]
-        starts = [0]
+        starts, most = [0], self.at_once(targets.prediction.record.program)
         for i in range(1, len(targets)):
             if targets[i].image == targets[i - 1].image:
                 continue
             end = i
             while end < len(targets) and targets[end].image == targets[i].image:
                 end += 1
-            if end - starts[-1] > self.rows:
+            if end - starts[-1] > most:
                 starts.append(i)
         return list(zip(starts, [*starts[1:], len(targets)], strict=True))
 
@@ -349,7 +351,7 @@ class Explainer:
             channels = self.layers[name]
             result.parts[name] = [torch.zeros(len(chosen[t.image]), channels) for t in targets]
         sizes = {image: len(own) for image, own in chosen.items()}
-        for portion in portions(sizes, 2 * self.rows):
+        for portion in portions(sizes, 2 * self.at_once(prediction.record.program)):
             landing = PartLanding(prediction.record, portion, chosen, nodes, self.dtype)
             walked = dict(visitors)
             for node, name in nodes.items():
@@ -389,11 +391,18 @@ class Explainer:
             result.heatmaps = torch.zeros(0, *result.targets.prediction.size)
         return result
 
-    def _in_batches(self, count, work):
+    def at_once(self, program):
+        """How many rows walk together at most."""
+        if self.rows is not None:
+            return self.rows
+        most, memory = (64, 2**30) if self.device.type == "cuda" else (16, 2**26)
+        return min(most, max(1, memory // (program.widest * self.dtype.itemsize)))
+
+    def _in_batches(self, program, count, work):
         """work(start, stop) over `count` rows; halves the batch when memory runs out."""
         parts, start = [], 0
         while start < count:
-            stop = min(start + self.rows, count)
+            stop = min(start + self.at_once(program), count)
             try:
                 parts.append(work(start, stop))
                 start = stop

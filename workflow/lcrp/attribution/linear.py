@@ -204,6 +204,7 @@ class Shares:
         self.terms = terms
         self.positive = all(_positive(term) for term in terms)
         self.kinds = list(dict.fromkeys(part.input for term in terms for part in term.parts))
+        self.division = (*self.kinds, linear.groups, id(rule.low), id(rule.high))
         nothing = torch.zeros_like(linear.weight)
         blocks = []
         for term in terms:
@@ -218,6 +219,12 @@ class Shares:
         self.settled = self.positive and self.bias is not None
         if self.settled:
             self.bias = self.bias + rule.epsilon
+        self.slopes = self._slopes()
+        if self.slopes is not None:
+            single = len(self.slopes) == 1
+            factor = self.slopes[0][1] if single else 1
+            self.magnitudes = laid_out(linear.weight.abs() * factor)
+            self.offset = self._offset()
 
     def _simplified(self, term):
         if not self.nonnegative:
@@ -228,6 +235,39 @@ class Shares:
             if part.input != "negative"
         )
         return type(term)(parts, term.bias, term.factor, term.gate)
+
+    def _slopes(self):
+        """(a, c) of each term whose sum is a W x + c |W| |x|; None if not all are of this kind.
+
+        W x is the layer's output without its bias, so that one pass over the magnitudes makes
+        the denominators of all terms. Where a term is small this is a difference of large
+        numbers: as exact as the sums themselves in float32, too coarse in bf16.
+        """
+        single = len(self.terms) * len(self.kinds) == 1
+        if single or torch.finfo(self.linear.weight.dtype).bits < 32:
+            return None
+        found = []
+        for term in self.terms:
+            slopes = {part.input: _slopes(part.weight) for part in term.parts}
+            if None in slopes.values() or len(slopes) < len(term.parts):
+                return None
+            if self.nonnegative and set(slopes) == {"all"}:
+                found.append(slopes["all"])
+                continue
+            if set(slopes) != {"positive", "negative"}:
+                return None
+            (a, c), mirrored = slopes["positive"], slopes["negative"]
+            if mirrored != (a, -c):
+                return None
+            found.append((a, c))
+        return found
+
+    def _offset(self):
+        """(terms * out) what a term's sum lacks when it is made from the layer's output."""
+        if self.bias is None:
+            return None
+        own = self.linear.bias.detach()
+        return self.bias - self._stack([a * own[None] for a, _ in self.slopes])[0]
 
     def _stacked_bias(self):
         if self.linear.bias is None:
@@ -279,14 +319,13 @@ class Shares:
             for member in stacked.unflatten(1, (groups, -1)).chunk(count, dim=2)
         ]
 
-    def prepare(self, x, output):
+    def prepare(self, parts, output):
         """(parts of the input, inverse denominators) of the images.
 
         parts: (B, parts * in, ...). Inverse denominators: (B, terms * out, ...), with the
         terms' factors and gates inside.
         """
-        parts = self.parts(x)
-        z = self.linear.map(parts, self.weight, self.bias)
+        z = self._sums(parts, output)
         if self.settled:
             inverse = z.reciprocal_()
         else:
@@ -300,6 +339,23 @@ class Shares:
             open_to = [gates[term.gate]() * term.factor for term in self.terms]
             inverse.mul_(self._stack(open_to) if len(open_to) > 1 else open_to[0])
         return parts, inverse
+
+    def _sums(self, parts, output):
+        """What the terms divide by, (B, terms * out, ...), not yet stabilised if they need be."""
+        if self.slopes is None:
+            return self.linear.map(parts, self.weight, self.bias)
+        if len(self.kinds) == 2:
+            above, below = self._unstacked(parts, 2)
+            parts = above - below
+        if len(self.slopes) == 1:
+            sums = self.linear.map(parts, self.magnitudes, self.offset)
+            sums.add_(output, alpha=self.slopes[0][0])
+        else:
+            magnitude = self.linear.map(parts, self.magnitudes)
+            sums = self._stack([(output * a).add_(magnitude, alpha=c) for a, c in self.slopes])
+            if self.offset is not None:
+                sums.add_(self.offset.view(-1, *[1] * (output.ndim - 2)))
+        return sums.clamp_(min=self.rule.epsilon) if self.settled else sums
 
     def backward(self, relevance, state, rows):
         """Relevance (T, out, ...) at the output, which may be overwritten, to that below."""
@@ -355,10 +411,13 @@ class UniformShares(Shares):
 
     def __init__(self, linear, rule, nonnegative):
         super().__init__(linear, rule, nonnegative)
-        self.takes_windows = False
+        self.takes_windows, self.division = False, None
         self.channels = linear.weight.shape[:2]
         self.weight = self.weight[:1, :1].contiguous()
         self.turned = linear.turned(self.weight)
+
+    def parts(self, x):
+        return x
 
     def prepare(self, x, output):
         ones = torch.ones((1, 1, *x.shape[2:]), dtype=x.dtype, device=x.device)
@@ -382,6 +441,14 @@ def shares(module, rule, nonnegative):
     linear = linear_map(module)
     uniform = rule.name == "flat" and type(linear) is Convolution and linear.groups == 1
     return (UniformShares if uniform else Shares)(linear, rule, nonnegative)
+
+
+def _slopes(modification):
+    """(a, c) of a modification w -> a w + c |w| of the weights; None for any other."""
+    below, minus, one_, above = modification(torch.tensor([-2.0, -1, 1, 2], dtype=torch.float64))
+    if below != 2 * minus or above != 2 * one_:
+        return None
+    return float(one_ - minus) / 2, float(one_ + minus) / 2
 
 
 def _positive(term):

@@ -5,6 +5,7 @@ which shares of the input travel up. Tensors of relevance or shares have a leadi
 rows (targets or masks); what an image contributes is kept once per image.
 """
 
+import math
 import operator
 
 import torch
@@ -25,11 +26,14 @@ class Operation:
 
     reads: whether the input tensors, the output tensor are kept for the walk.
     positionwise: whether relevance stays at its position.
+    division: how the input is divided into parts, alike for all operations where it is equal;
+        then `prepare_divided(divide(input), output)` stands for `prepare`.
     """
 
     reads_inputs = False
     reads_output = False
     positionwise = False
+    division = None
 
     def __init__(self, node):
         self.node = node
@@ -51,6 +55,10 @@ class Operation:
     def nonnegative(self, inputs):
         """Whether the output is known to be non-negative, given that of the inputs."""
         return False
+
+    def widest(self):
+        """Numbers of the largest tensor that a row needs here."""
+        return math.prod(self.node.shape[1:]) if self.node.shape else 0
 
     def prepare(self, inputs, output):
         """What both directions need of the images; computed once per batch of images."""
@@ -97,10 +105,20 @@ class Linear(Operation):
     def __init__(self, node, rule, nonnegative):
         super().__init__(node)
         self.shares = shares(node.module, rule, nonnegative)
-        self.reads_output = any(t.gate != "always" or t.factor != 1 for t in rule.terms)
+        self.division, self.divide = self.shares.division, self.shares.parts
+        gated = any(t.gate != "always" or t.factor != 1 for t in rule.terms)
+        self.reads_output = gated or self.shares.slopes is not None
+
+    def widest(self):
+        below, above = self.node.sources[0].shape[1:], self.node.shape[1:]
+        shares = self.shares
+        return max(len(shares.kinds) * math.prod(below), len(shares.terms) * math.prod(above))
 
     def prepare(self, inputs, output):
-        return self.shares.prepare(inputs[0], output)
+        return self.prepare_divided(self.divide(inputs[0]), output)
+
+    def prepare_divided(self, parts, output):
+        return self.shares.prepare(parts, output)
 
     def backward(self, relevance, state, rows):
         return [self.shares.backward(relevance, state, rows)]
