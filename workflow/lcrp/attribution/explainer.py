@@ -14,7 +14,7 @@ from lcrp.attribution.engine import (
     strongest,
     transport,
 )
-from lcrp.attribution.landing import PartLanding, portions
+from lcrp.attribution.landing import PartLanding, landed_relevance, portions
 from lcrp.attribution.layers import select_layers
 from lcrp.attribution.memory import exhausted, keep_freed_memory
 from lcrp.attribution.rows import Rows, windows
@@ -450,9 +450,9 @@ class Landing:
         inside, anywhere = [], []
         for row, member, there in zip(relevance, rows.members, rows.slices(relevance), strict=True):
             first = self._first[member]
-            own = share[first : first + self.per_target][there]
-            inside.append((own * row).flatten(2).sum(2, dtype=torch.float32))
-            anywhere.append((share[self._whole[member]][there] * row).flatten(1).sum(1).float())
+            inside.append(landed_relevance(share[first : first + self.per_target][there], row))
+            whole = self._whole[member]
+            anywhere.append(landed_relevance(share[whole : whole + 1][there], row)[0])
         return torch.stack(inside), torch.stack(anywhere)
 
 

@@ -5,6 +5,23 @@ import torch
 from lcrp.attribution.engine import transport
 from lcrp.attribution.rows import Rows
 
+STRIP = 2**17  # numbers
+
+
+def landed_relevance(shares, relevance):
+    """Relevance of a target that lands in each of A parts: (A, C), float32.
+
+    shares: (A, C, H, W), of each neuron's relevance. relevance: (C, H, W).
+    """
+    lines = relevance.shape[1]
+    if relevance.device.type == "cpu":
+        # In strips whose products stay in the cache: half the time.
+        lines = max(1, STRIP // shares[:, :, 0].numel())
+    return sum(
+        (part * own).sum(dim=(2, 3), dtype=torch.float32)
+        for part, own in zip(shares.split(lines, dim=2), relevance.split(lines, dim=1), strict=True)
+    )
+
 
 class PartLanding:
     """Some parts of some images, seen from each layer; shared by all targets of an image.
@@ -40,9 +57,8 @@ class PartLanding:
             ):
                 if image not in self._portion:
                     continue
-                landed = self.shares[node][self._places[image]][there] * own
-                landed = landed.sum(dim=(2, 3), dtype=torch.float32)
-                results[member][self._portion[image]] = landed.cpu()
+                found = landed_relevance(self.shares[node][self._places[image]][there], own)
+                results[member][self._portion[image]] = found.cpu()
 
         return record
 
