@@ -73,7 +73,7 @@ def small(name, options):
 )
 def test_a_network_is_explained(name, options):
     model, images = small(name, options)
-    layer = model.default_layers[-1]
+    layers = model.default_layers
     explainer = Explainer(model, composite="Gradient", device="cpu", precision="float64")
     prediction = explainer.predict(images)
     own = images.clone().requires_grad_()
@@ -83,7 +83,7 @@ def test_a_network_is_explained(name, options):
     place = outputs[0].numel() // 2
     (gradient,) = torch.autograd.grad(outputs[0].flatten()[place], own)
     result = explainer.explain(
-        Targets(prediction, [target_at(prediction, 0, [place])]), layers=[layer], heatmaps=True
+        Targets(prediction, [target_at(prediction, 0, [place])]), layers=layers, heatmaps=True
     )
     # Heatmaps are returned in single precision.
     assert difference(result.heatmaps[0], gradient[0].sum(0)) < 1e-6
@@ -91,9 +91,11 @@ def test_a_network_is_explained(name, options):
     explainer = Explainer(model, device="cpu", precision="float64")
     prediction = explainer.predict(images)
     targets = Targets(prediction, [target_at(prediction, 0, [place])])
-    result = explainer.explain(targets, layers=[layer], heatmaps=True)
+    result = explainer.explain(targets, layers=layers, heatmaps=True)
     assert torch.as_tensor(result.heatmaps).isfinite().all()
-    assert torch.as_tensor(result.relevance[layer]).abs().sum() > 0
+    # A box of a detector comes from one of its branches.
+    reached = [name for name in layers if result.relevance[name].abs().sum() > 0]
+    assert reached if model.task == "detection" else reached == list(layers)
 
 
 def test_the_module_that_cannot_be_explained_is_named():
