@@ -1,5 +1,7 @@
 """validate finds what is wrong."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,19 @@ def test_sound_files(tmp_path, merged):
     assert validate(tmp_path / "s")["images"] == 12
     assert validate(merged)["concepts"] == 14
     assert validate(rewrite(merged, lambda name, values: values))["layers"] == 2
+
+
+def test_a_file_that_may_not_be_read(merged):
+    merged.chmod(0)
+    user = os.geteuid()
+    if user == 0:  # who may read everything
+        os.seteuid(65534)
+    try:
+        with pytest.raises(InputError, match="may not be read; check its permissions") as caught:
+            validate(merged)
+    finally:
+        os.seteuid(user)
+    assert str(caught.value).startswith(str(merged))
 
 
 def swap(values):
