@@ -307,9 +307,9 @@ class ArchiveReader:
 
     def __init__(self, path):
         self.path = Path(path)
-        if not self.path.is_file():
-            raise InputError(f"{self.path}: no such file; run the step that makes it")
         with self._reported():
+            if not self.path.is_file():
+                raise InputError(f"{self.path}: no such file; run the step that makes it")
             self._zip = zipfile.ZipFile(self.path)
             self._present = set(self._zip.namelist())
             self._root = json.loads(self._zip.read("zarr.json"))
