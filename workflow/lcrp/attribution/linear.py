@@ -248,7 +248,7 @@ class Shares:
             return None
         found = []
         for term in self.terms:
-            slopes = {part.input: _slopes(part.weight) for part in term.parts}
+            slopes = {part.input: _slopes_of(part.weight) for part in term.parts}
             if None in slopes.values() or len(slopes) < len(term.parts):
                 return None
             if self.nonnegative and set(slopes) == {"all"}:
@@ -443,7 +443,7 @@ def shares(module, rule, nonnegative):
     return (UniformShares if uniform else Shares)(linear, rule, nonnegative)
 
 
-def _slopes(modification):
+def _slopes_of(modification):
     """(a, c) of a modification w -> a w + c |w| of the weights; None for any other."""
     below, minus, one_, above = modification(torch.tensor([-2.0, -1, 1, 2], dtype=torch.float64))
     if below != 2 * minus or above != 2 * one_:
