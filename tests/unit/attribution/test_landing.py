@@ -2,12 +2,9 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from small_models import difference, small_unet, targets_at
 
 from lcrp.attribution import Explainer
-from lcrp.attribution.landing import portions
 from lcrp.errors import InputError
 
 LAYERS = ["encoder.stages.1.conv2", "encoder.stages.0.conv1"]
@@ -64,13 +61,3 @@ def images_of(targets):
 def test_image_without_parts_of_its_size_is_refused(unet, targets, parts):
     with pytest.raises(InputError, match=r"parts of image \d: .*; give \(parts, 32, 32\)"):
         unet.explain(targets, layers=LAYERS, parts=parts)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(1, 6))
-def test_portions_hold_every_part_once_and_no_more_than_fit(counts, limit):
-    made = portions(dict(enumerate(counts)), limit)
-    seen = [(i, p) for portion in made for i, s in portion.items() for p in range(s.start, s.stop)]
-    assert sorted(seen) == [(i, p) for i, count in enumerate(counts) for p in range(count)]
-    for portion in made:
-        assert 0 < sum(s.stop - s.start for s in portion.values()) <= limit

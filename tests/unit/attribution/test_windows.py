@@ -42,14 +42,35 @@ cells = st.lists(
 corners = [(0, 0, 0), (0, SIDE - 1, 0), (1, SIDE**2 - 1, 1), (1, SIDE * (SIDE - 1), 0)]
 
 
-@given(steps, st.integers(0, 1000), st.sampled_from(COMPOSITES), cells | st.just(corners))
-@settings(few, max_examples=6)
-def test_windows_do_not_change_results(monkeypatch, graph_steps, seed, composite, places):
+# Masks: whole, at a border, in a corner, of one pixel, of none.
+ALL = (0, 0, SIDE, SIDE)
+boxes = st.sampled_from(
+    [ALL, (9, 9, 14, 13), (0, 5, 4, 12), (SIDE - 3, SIDE - 4, SIDE, SIDE), (7, 20, 8, 21), (0,) * 4]
+)
+
+
+def rectangles(found, size=(SIDE, SIDE)):
+    """Random weights within rectangles (y1, x1, y2, x2), zero elsewhere: (len(found), H, W)."""
+    masks = torch.zeros(len(found), *size)
+    for mask, (y1, x1, y2, x2) in zip(masks, found, strict=True):
+        mask[y1:y2, x1:x2] = torch.rand(y2 - y1, x2 - x1)
+    return masks
+
+
+@given(
+    steps,
+    st.integers(0, 1000),
+    st.sampled_from(COMPOSITES),
+    cells | st.just(corners),
+    st.lists(boxes, min_size=4, max_size=4),
+)
+@settings(few, max_examples=8)
+def test_windows_do_not_change_results(monkeypatch, graph_steps, seed, composite, places, found):
     network = randomised(RandomGraph(graph_steps), seed).double()
     inputs = torch.randn(2, 3, SIDE, SIDE, dtype=torch.float64)
     explainer, prediction = explained(network, inputs, composite)
     targets = targets_at(prediction, sorted(places))
-    masks = torch.rand(len(targets), SIDE, SIDE)
+    masks = rectangles(found[: len(targets)])
 
     def explain():
         return explainer.explain(targets, heatmaps=True, masks=masks)
@@ -63,7 +84,9 @@ def test_a_detector_starts_from_windows(monkeypatch):
     explainer = Explainer(model, device="cpu", precision="float64")
     prediction = explainer.predict(torch.rand(2, 3, 128, 160).double())
     targets = targets_at(prediction, [(0, 0, 0), (0, 75, 1), (1, 7, 2), (1, 100, 0)])
-    masks, parts = torch.rand(4, 128, 160), {0: torch.rand(2, 128, 160), 1: torch.rand(1, 128, 160)}
+    found = [(0, 0, 16, 24), (40, 50, 90, 100), (100, 140, 128, 160), (0, 0, 128, 160)]
+    masks = rectangles(found, (128, 160))
+    parts = {0: masks[[0, 3]], 1: masks[[1]]}
     sizes = []
     fitted = Rows.fitted
 

@@ -8,13 +8,16 @@ its transpose carries masks from the input to every layer.
 
 from collections import Counter
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from lcrp.attribution import rules as rule_kinds
 from lcrp.attribution.composites import assign
+from lcrp.attribution.extents import around, filled, overlap, reaching
 from lcrp.attribution.graph import merge_batch_norms, trace
 from lcrp.attribution.operations import REGISTERED, operation_for, stand_in
+from lcrp.attribution.rows import Rows, windows
 from lcrp.errors import InputError
 
 
@@ -220,32 +223,62 @@ def _met(one, other, shape):
 
 
 @torch.no_grad()
-def transport(record, masks, rows, layers):
+def transport(record, masks, images, layers, wanted=None):
     """Share of each neuron's relevance that lands inside a mask.
 
-    masks: (M, H, W) weights of the input's pixels. rows: their images.
+    masks: (M, H, W) weights of the input's pixels. images: of each, in ascending order.
     layers: nodes at whose output the shares are wanted.
-    Yields (node, shares (M, C, H', W')) from the input upwards. Node outputs that see nothing
-    of the input are left out.
+    wanted: {node: extents (M, 4)} outside of which no relevance arrives, so that shares need not
+        be known; nodes that are not in it are left out.
+    Yields (node, shares (M, C, H', W'), their Rows) from the input upwards, whole maps or windows
+    outside of which shares are zero or not wanted. Node outputs that see nothing of the input are
+    left out.
     """
-    program, wanted = record.program, set(layers)
-    last = max(wanted)
-    reach = _towards(program.graph, wanted)
+    program, layers = record.program, set(layers)
+    last = max(layers)
+    reach = _towards(program.graph, layers)
+    fields = _fields(program, masks, images, wanted, reach, last)
     left = list(program.reads)
     values = {}
     for i, node in enumerate(program.graph.nodes[: last + 1]):
-        if node.call is None:
-            values[i] = masks.unsqueeze(1).expand(-1, 3, -1, -1)
-        elif i in reach:
-            shares = [values.get(source) for source in node.inputs]
-            if any(share is not None for share in shares):
-                values[i] = program.operations[i].adjoint(shares, record.state(i), rows)
-        if i in wanted and i in values:
-            yield i, values[i]
+        if i in fields:
+            rows, size = fields[i]
+            if node.call is None:
+                shares = masks.unsqueeze(1).expand(-1, 3, -1, -1)
+                values[i] = Rows(images).moved(shares, rows.origins, size)
+            else:
+                given = [values.get(source) for source in node.inputs]
+                if any(share is not None for share in given):
+                    operation, state = program.operations[i], record.state(i)
+                    values[i] = operation.carry(given, state, rows, size), rows
+        if i in layers and i in values:
+            yield i, *values[i]
         for source in node.inputs:
             left[source] -= 1
             if not left[source]:
                 values.pop(source, None)
+
+
+def _fields(program, masks, images, wanted, reach, last):
+    """{node: (Rows, size of their windows or None)} where shares are computed."""
+    whole = Rows(images)
+    reached = reaching(program, around(masks), last)
+    fields = {}
+    for i, extents in reached.items():
+        shape = program.graph.nodes[i].shape
+        if i not in reach or (wanted is not None and i not in wanted):
+            continue
+        if wanted is not None:
+            extents = overlap(extents, wanted[i])
+        some = filled(extents)
+        if not some.any():
+            continue
+        fields[i] = whole, shape and shape[2:]
+        if shape and len(shape) == 4:
+            extents = np.where(some[:, None], extents, 0)
+            origins, size = windows(extents.tolist(), shape[2:])
+            fields[i] = Rows(images, origins=origins), size
+    return fields
 
 
 def _towards(graph, wanted):

@@ -12,9 +12,9 @@ from lcrp.attribution.engine import (
     check_finite,
     first_broken,
     strongest,
-    transport,
 )
-from lcrp.attribution.landing import PartLanding, landed_relevance, portions
+from lcrp.attribution.extents import arriving
+from lcrp.attribution.landing import Fields, Landing
 from lcrp.attribution.layers import select_layers
 from lcrp.attribution.memory import exhausted, keep_freed_memory
 from lcrp.attribution.rows import Rows, windows
@@ -23,6 +23,8 @@ from lcrp.errors import InputError
 
 PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "float64": torch.float64}
 log = logging.getLogger(__name__)
+# Masks that travel together: their windows are as large as the largest's.
+MASKS = 8
 
 
 @dataclass
@@ -315,20 +317,12 @@ class Explainer:
         layers = record.program.layers
         nodes = {layers[name]: name for name in names if name in layers}
         result, visitors = Result(targets), {}
-        landing = None
-        if masks is not None:
-            landing = Landing(record, targets, self._valid_masks(masks, targets), nodes)
         for name in names:
             channels = self.layers[name]
             result.relevance[name] = torch.zeros(len(targets), channels)
             result.positions[name] = torch.zeros(len(targets), channels, dtype=torch.int64)
-            if masks is not None:
-                several = (masks.shape[1],) if masks.ndim == 4 else ()
-                result.inside[name] = torch.zeros(len(targets), *several, channels)
-                result.landed[name] = torch.zeros(len(targets), channels)
         for node, name in nodes.items():
-            size = record.program.graph.nodes[node].shape[2:]
-            visitors[node] = _recorder(result, name, node, size, landing)
+            visitors[node] = _recorder(result, name, record.program.graph.nodes[node].shape[2:])
         if heatmaps:
             result.heatmaps = torch.zeros(len(targets), *prediction.size)
             visitors[0] = lambda r, rows: result.heatmaps.index_copy_(
@@ -336,30 +330,68 @@ class Explainer:
                 torch.tensor(rows.members),
                 rows.whole(r, prediction.size)[0].float().sum(1).cpu(),
             )
+        kept = {}
+        if masks is not None or parts is not None:
+            for node in nodes:
+                visitors[node] = _keeper(kept, node, visitors[node])
+        seeds = self._seeds(prediction, targets)
+        starts = {node: _extents(*seed) for node, seed in seeds.items()}
+        walk = Walk(record, list(visitors) or [0])
+        walk.run(seeds, visitors, whole=False)
         if parts is not None:
-            self._land(result, nodes, visitors, parts)
-            return result
-        needed = list(visitors) or [0]
-        Walk(record, needed).run(self._seeds(prediction, targets), visitors, whole=False)
+            fields = self._fields_of_parts(targets, parts)
+            result.parts = self._land(targets, starts, nodes, kept, fields)
+        if masks is not None:
+            fields = self._fields_of_masks(targets, masks)
+            for name, found in self._land(targets, starts, nodes, kept, fields).items():
+                found = torch.stack(found)
+                result.landed[name] = found[:, 0]
+                result.inside[name] = found[:, 1:] if masks.ndim == 4 else found[:, 1]
         return result
 
-    def _land(self, result, nodes, visitors, parts):
-        """Walk, and note what lands in each part; again for parts that do not fit in memory."""
-        targets, prediction = result.targets, result.targets.prediction
-        chosen = {t.image: self._valid_parts(parts.get(t.image), t) for t in targets}
-        for name in nodes.values():
-            channels = self.layers[name]
-            result.parts[name] = [torch.zeros(len(chosen[t.image]), channels) for t in targets]
-        sizes = {image: len(own) for image, own in chosen.items()}
-        for portion in portions(sizes, 2 * self.at_once(prediction.record.program)):
-            landing = PartLanding(prediction.record, portion, chosen, nodes, self.dtype)
-            walked = dict(visitors)
-            for node, name in nodes.items():
-                walked[node] = landing.recorder(node, result.parts[name], visitors.get(node))
-            walk = Walk(prediction.record, list(walked) or [0])
-            walk.run(self._seeds(prediction, targets), walked, whole=False)
-            # What does not depend on the parts is known after the first walk.
-            visitors = {}
+    def _land(self, targets, starts, nodes, kept, fields):
+        """What of the relevance kept lands in masks: {layer: [(places, channels) per target]}."""
+        record = targets.prediction.record
+        places = [1 + max(fields[target.image].places) for target in targets]
+        found = {
+            node: torch.zeros(len(targets), max(places), self.layers[name])
+            for node, name in nodes.items()
+        }
+        arrived = arriving(record.program, starts, len(targets))
+        landing = Landing(record, arrived, fields, kept)
+        if kept:
+            self._in_batches(
+                record.program, len(landing), lambda i, j: landing.land(i, j, found), MASKS
+            )
+        return {
+            name: [own[:count] for own, count in zip(found[node], places, strict=True)]
+            for node, name in nodes.items()
+        }
+
+    def _fields_of_parts(self, targets, parts):
+        """{image: Fields}: all targets of an image ask for all its parts."""
+        fields = {}
+        for n, target in enumerate(targets):
+            if target.image not in fields:
+                own = self._valid_parts(parts.get(target.image), target)
+                own = own.to(self.device, self.dtype)
+                fields[target.image] = Fields(own, list(range(len(own))), [[] for _ in own])
+            for readers in fields[target.image].readers:
+                readers.append(n)
+        return fields
+
+    def _fields_of_masks(self, targets, masks):
+        """{image: Fields}: a target asks for the whole input and for its own masks."""
+        masks, fields = self._valid_masks(masks, targets), {}
+        for n, (target, own) in enumerate(zip(targets, masks, strict=True)):
+            if target.image not in fields:
+                fields[target.image] = Fields([torch.ones_like(own[:1])], [0], [[]])
+            kept = fields[target.image]
+            kept.readers[0].append(n)
+            kept.masks.append(own)
+            kept.places.extend(range(1, len(own) + 1))
+            kept.readers.extend([n] for _ in own)
+        return {image: own._replace(masks=torch.cat(own.masks)) for image, own in fields.items()}
 
     def _valid_parts(self, own, target):
         size = target.prediction.size
@@ -398,11 +430,12 @@ class Explainer:
         most, memory = (64, 2**30) if self.device.type == "cuda" else (16, 2**26)
         return min(most, max(1, memory // (program.widest * self.dtype.itemsize)))
 
-    def _in_batches(self, program, count, work):
+    def _in_batches(self, program, count, work, most=None):
         """work(start, stop) over `count` rows; halves the batch when memory runs out."""
         parts, start = [], 0
         while start < count:
-            stop = min(start + self.at_once(program), count)
+            together = self.at_once(program)
+            stop = min(start + min(together, most or together), count)
             try:
                 parts.append(work(start, stop))
                 start = stop
@@ -418,45 +451,26 @@ class Explainer:
         return parts
 
 
-class Landing:
-    """Where relevance lands: the masks of targets, and the whole input, seen from each layer.
-
-    shares: {node: (rows, channels, H, W)}; each image has a row for the whole input, then the
-    masks of its targets.
-    """
-
-    def __init__(self, record, targets, masks, nodes):
-        """masks: (T, K, H, W)."""
-        self.per_target = masks.shape[1]
-        fields, images, self._first, self._whole = [], [], [], []
-        for i, target in enumerate(targets):
-            if not images or images[-1] != target.image:
-                whole = len(images)
-                fields.append(torch.ones_like(masks[i, :1]))
-                images.append(target.image)
-            self._first.append(len(images))
-            self._whole.append(whole)
-            fields.append(masks[i])
-            images += [target.image] * self.per_target
-        rows = Rows(images)
-        self.shares = dict(transport(record, torch.cat(fields), rows, nodes))
-
-    def measure(self, node, relevance, rows):
-        """Relevance that lands: in each mask (T', K, channels), anywhere (T', channels).
-
-        relevance: (T', channels, H, W), whole maps or windows.
-        """
-        share = self.shares[node]
-        inside, anywhere = [], []
-        for row, member, there in zip(relevance, rows.members, rows.slices(relevance), strict=True):
-            first = self._first[member]
-            inside.append(landed_relevance(share[first : first + self.per_target][there], row))
-            whole = self._whole[member]
-            anywhere.append(landed_relevance(share[whole : whole + 1][there], row)[0])
-        return torch.stack(inside), torch.stack(anywhere)
+def _extents(relevance, rows):
+    """{target: (y1, x1, y2, x2)} of relevance (T, C, H, W) of some rows, or (T, C)."""
+    height, width = relevance.shape[2:] if relevance.ndim == 4 else (1, 1)
+    return {
+        member: (y, x, y + height, x + width)
+        for member, (y, x) in zip(rows.members, rows.corners(), strict=True)
+    }
 
 
-def _recorder(result, name, node, size, landing):
+def _keeper(kept, node, first):
+    """Visitor that keeps the relevance of a layer, after another one."""
+
+    def keep(relevance, rows):
+        first(relevance, rows)
+        kept[node] = relevance.clone(memory_format=torch.channels_last), rows
+
+    return keep
+
+
+def _recorder(result, name, size):
     """Visitor that writes the summaries of a layer, whose maps have a size, into a result."""
 
     def record(relevance, rows):
@@ -466,11 +480,6 @@ def _recorder(result, name, node, size, landing):
         positions = _positions(relevance, rows, size)
         result.relevance[name][members] = relevance.sum(dim=(2, 3), dtype=torch.float32).cpu()
         result.positions[name][members] = positions.cpu()
-        if landing is not None and node in landing.shares:
-            inside, landed = landing.measure(node, relevance, rows)
-            shape = (len(rows), *result.inside[name].shape[1:])
-            result.inside[name][members] = inside.cpu().reshape(shape)
-            result.landed[name][members] = landed.cpu()
 
     return record
 

@@ -1,81 +1,134 @@
-"""Where the relevance of targets lands, when the input of each image is cut into parts."""
+"""Where the relevance of targets lands: in which masks of the input, seen from every layer."""
 
+from typing import NamedTuple
+
+import numpy as np
 import torch
 
 from lcrp.attribution.engine import transport
-from lcrp.attribution.rows import Rows
+from lcrp.attribution.extents import around
 
 STRIP = 2**17  # numbers
 
 
 def landed_relevance(shares, relevance):
-    """Relevance of a target that lands in each of A parts: (A, C), float32.
+    """Relevance of a target that lands in each of A masks: (A, C), float32.
 
     shares: (A, C, H, W), of each neuron's relevance. relevance: (C, H, W).
     """
-    lines = relevance.shape[1]
-    if relevance.device.type == "cpu":
-        # In strips whose products stay in the cache: half the time.
-        lines = max(1, STRIP // shares[:, :, 0].numel())
+    if relevance.device.type != "cpu" or shares.numel() <= STRIP:
+        return (shares * relevance).sum(dim=(2, 3), dtype=torch.float32)
+    # In strips whose products stay in the cache: half the time.
+    lines = max(1, STRIP // shares[:, :, 0].numel())
     return sum(
         (part * own).sum(dim=(2, 3), dtype=torch.float32)
         for part, own in zip(shares.split(lines, dim=2), relevance.split(lines, dim=1), strict=True)
     )
 
 
-class PartLanding:
-    """Some parts of some images, seen from each layer; shared by all targets of an image.
+class Fields(NamedTuple):
+    """Masks of an image, whose targets ask where their relevance lands.
 
-    shares: {node: (parts, channels, H, W)}, the share of each neuron's relevance that lands in a
-    part; the parts of an image are neighbours.
+    masks: (A, H, W). places: of each mask its row in the result of a target. readers: of each
+    mask the targets that ask for it.
     """
 
-    def __init__(self, record, portion, parts, nodes, dtype):
-        """portion: {image: slice of its parts}; parts: {image: (A, H, W)}."""
-        self._portion, self._places, images, fields = portion, {}, [], []
-        device = record.outputs[0].device
-        for image in sorted(portion):
-            own = parts[image][portion[image]]
-            self._places[image] = slice(len(images), len(images) + len(own))
-            images += [image] * len(own)
-            fields.append(own.to(device, dtype))
-        self.shares = dict(transport(record, torch.cat(fields), Rows(images), nodes))
+    masks: torch.Tensor
+    places: list
+    readers: list
 
-    def recorder(self, node, results, first=None):
-        """Visitor of a walk that writes what lands into `results`, one (A, channels) per target.
 
-        It takes whole maps and windows. first: another visitor, which is called before.
+class Landing:
+    """Relevance of some targets at layers, and which masks travel together to meet it."""
+
+    def __init__(self, record, arrived, fields, kept):
+        """arrived: {node: extents (T, 4)} of the targets' relevance. fields: {image: Fields}.
+
+        kept: {node: (relevance (T', channels, H, W), Rows)}, of the layers that carry some.
         """
+        self.record, self.arrived, self.kept = record, arrived, kept
+        images, masks, self._places, self._readers = [], [], [], []
+        for image, own in sorted(fields.items()):
+            masks.append(own.masks)
+            self._places += own.places
+            self._readers += [set(readers) for readers in own.readers]
+            images += [image] * len(own.masks)
+        self._masks, self._images = torch.cat(masks), images
+        # Windows that travel together have the size of the largest.
+        extents = around(self._masks)
+        self._order = np.argsort((extents[:, 2:] - extents[:, :2]).max(axis=1), kind="stable")
 
-        def record(relevance, rows):
-            if first is not None:
-                first(relevance, rows)
-            if node not in self.shares:
-                return
-            for member, image, own, there in zip(
-                rows.members, rows.images, relevance, rows.slices(relevance), strict=True
-            ):
-                if image not in self._portion:
-                    continue
-                found = landed_relevance(self.shares[node][self._places[image]][there], own)
-                results[member][self._portion[image]] = found.cpu()
+    def __len__(self):
+        return len(self._order)
 
-        return record
+    def land(self, start, stop, results):
+        """Carry some of the masks up, and write what lands: {node: (T, places, channels)}.
+
+        A mask need only be known where relevance of the targets that ask for it can be.
+        """
+        chosen = np.sort(self._order[start:stop]).tolist()
+        readers = [list(self._readers[mask]) for mask in chosen]
+        wanted = {node: _around_each(own, readers) for node, own in self.arrived.items()}
+        images = [self._images[mask] for mask in chosen]
+        places = [self._places[mask] for mask in chosen]
+        seen = transport(self.record, self._masks[chosen], images, list(self.kept), wanted)
+        for node, share, fields in seen:
+            relevance, rows = self.kept[node]
+            asked = [
+                (row, n)
+                for row, target in enumerate(rows.members)
+                for n, mask in enumerate(chosen)
+                if target in self._readers[mask]
+            ]
+            if asked:
+                found = _met(share, fields, relevance, rows, asked)
+                targets = [rows.members[row] for row, _ in asked]
+                results[node][targets, [places[n] for _, n in asked]] = found.cpu()
 
 
-def portions(parts, limit):
-    """The parts of some images, in portions of at most `limit`: a list of {image: slice}.
+def _met(share, fields, relevance, rows, asked):
+    """What of each target's relevance lands in masks: (len(asked), channels), float32.
 
-    parts: {image: number of parts}. An image is spread over several portions only where it has
-    more parts than one may hold.
+    share (A, C, h, w), relevance (T, C, h, w): windows or whole maps, with their Rows.
+    asked: (row of the relevance, row of the share), in order.
     """
-    made, room = [], 0
-    for image, count in parts.items():
-        for first in range(0, count, limit):
-            size = min(limit, count - first)
-            if size > room:
-                made.append({})
-                room = limit
-            made[-1][image] = slice(first, first + size)
-            room -= size
-    return made
+    if fields.origins is None:
+        # All that a target asks for at once; the masks of its image are mostly neighbours.
+        found = []
+        for row, there in enumerate(rows.slices(relevance)):
+            own = [n for r, n in asked if r == row]
+            if own:
+                together = own[-1] + 1 - own[0] == len(own)
+                some = share[own[0] : own[-1] + 1] if together else share[own]
+                found.append(landed_relevance(some[there], relevance[row]))
+        return torch.cat(found)
+    found = relevance.new_zeros((len(asked), share.shape[1]), dtype=torch.float32)
+    corners = rows.corners()
+    for i, (row, n) in enumerate(asked):
+        common = _common(share[n], fields.origins[n], relevance[row], corners[row])
+        if common is not None:
+            here, there = common
+            found[i] = landed_relevance(share[n][here][None], relevance[row][there])[0]
+    return found
+
+
+def _common(one, start, other, begin):
+    """Where windows (C, H, W) of a map that start at (y, x) overlap, in each; None if nowhere."""
+    here, there = [...], [...]
+    for axis, (a, b) in enumerate(zip(start, begin, strict=True), start=1):
+        low, high = max(a, b), min(a + one.shape[axis], b + other.shape[axis])
+        if low >= high:
+            return None
+        here.append(slice(low - a, high - a))
+        there.append(slice(low - b, high - b))
+    return tuple(here), tuple(there)
+
+
+def _around_each(extents, readers):
+    """(M, 4) around the extents (T, 4) of the targets that ask for each mask."""
+    return np.array(
+        [
+            [*extents[list(own), :2].min(axis=0), *extents[list(own), 2:].max(axis=0)]
+            for own in readers
+        ]
+    )

@@ -6,7 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from lcrp.attribution.extents import Neighbourhood
 from lcrp.attribution.graph import affine
+from lcrp.attribution.rows import Rows, zeros
 from lcrp.attribution.rules import EPSILON, LinearRule, negative, one, positive, zero
 from lcrp.errors import InputError
 
@@ -44,9 +46,22 @@ class Convolution:
             for d, k, p in zip(self.dilation, module.kernel_size, padding, strict=True)
         )
         self.turns = self.groups == 1 and set(self.stride) == {1} and min(self.margin) >= 0
+        kernel = [d * (k - 1) + 1 for d, k in zip(self.dilation, module.kernel_size, strict=True)]
+        self.neighbourhood = Neighbourhood(kernel, self.stride, padding)
 
     def map(self, x, weight, bias=None):
         return F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+
+    def map_window(self, x, weight):
+        """`map` of all that a window of the output sees, zeros beyond the borders included."""
+        return F.conv2d(x, weight, None, self.stride, 0, self.dilation, self.groups)
+
+    def sees(self, size):
+        """(H, W) of what a window (H, W) of the output sees."""
+        return tuple(
+            (n - 1) * stride + int(k)
+            for n, stride, k in zip(size, self.stride, self.neighbourhood.kernel, strict=True)
+        )
 
     def turned(self, weight):
         """The weight as `transpose` takes it.
@@ -105,6 +120,7 @@ class TransposedConvolution(Convolution):
     def __init__(self, module):
         super().__init__(module)
         self.extra, self.turns = module.output_padding, False
+        self.neighbourhood = None
 
     def map(self, x, weight, bias=None):
         return F.conv_transpose2d(
@@ -124,6 +140,7 @@ class Dense:
     """Linear layer over the last axis of (B, F)."""
 
     groups = 1
+    neighbourhood = None
 
     def __init__(self, module):
         self.weight, self.bias = module.weight.detach(), module.bias
@@ -145,6 +162,7 @@ class Diagonal:
     """Batch norm in eval mode: every channel scaled and shifted."""
 
     groups = 1
+    neighbourhood = None
 
     def __init__(self, module):
         scale, shift = affine(module)
@@ -401,8 +419,30 @@ class Shares:
             )
             for into, part in zip(weighted.chunk(count, 1), parts.chunk(count, 1), strict=True):
                 rows.multiplied(share, part, into)
-        out = rows.multiply_(self.linear.map(weighted, self.weight), inverse)
-        members = self._unstacked(out, len(self.terms))
+        return self._gathered(self.linear.map(weighted, self.weight), inverse, rows)
+
+    def adjoint_windows(self, share, given, state, rows, size):
+        """`adjoint` of windows or whole maps to windows of a size (H, W), or whole maps.
+
+        given: Rows of the share. rows: of the output.
+        """
+        parts, inverse = state
+        count, seen, window = len(self.kinds), rows, parts.shape[2:]
+        if rows.origins is not None:
+            seen = Rows(rows.images, origins=[self.linear.start(o) for o in rows.origins])
+            window = self.linear.sees(size)
+        weighted = zeros(share, len(share), parts.shape[1], window)
+        if count > 1 and self.linear.groups > 1:
+            given.placed(self._stack([share] * count), parts, weighted, seen)
+        else:
+            for into, part in zip(weighted.chunk(count, 1), parts.chunk(count, 1), strict=True):
+                given.placed(share, part, into, seen)
+        convolve = self.linear.map if seen is rows else self.linear.map_window
+        return self._gathered(convolve(weighted, self.weight), inverse, rows)
+
+    def _gathered(self, out, inverse, rows):
+        """Sums of all terms from what each sends to the outputs, (M, terms * out, ...)."""
+        members = self._unstacked(rows.multiply_(out, inverse), len(self.terms))
         return reduce(torch.add, members)
 
 

@@ -16,27 +16,37 @@ from zennit.types import Activation
 
 from lcrp.attribution import rules
 from lcrp.attribution.composites import LIKE_BATCH_NORM
+from lcrp.attribution.extents import Neighbourhood, Repetition
 from lcrp.attribution.graph import Constant, Input
 from lcrp.attribution.linear import MAPS, laid_out, linear_map, shares, stabilised
+from lcrp.attribution.rows import Rows, zeros
 from lcrp.errors import InputError
+
+SAME_POSITION = Neighbourhood()
 
 
 class Operation:
     """One node of the walk.
 
     reads: whether the input tensors, the output tensor are kept for the walk.
-    positionwise: whether relevance stays at its position.
+    neighbourhood: which positions of input and output see each other, see `extents`; None where
+        all may.
     division: how the input is divided into parts, alike for all operations where it is equal;
         then `prepare_divided(divide(input), output)` stands for `prepare`.
     """
 
     reads_inputs = False
     reads_output = False
-    positionwise = False
+    neighbourhood = None
     division = None
 
     def __init__(self, node):
         self.node = node
+
+    @property
+    def positionwise(self):
+        """Whether relevance stays at its position."""
+        return self.neighbourhood is SAME_POSITION
 
     def forward(self, *inputs):
         """The network's own function."""
@@ -79,6 +89,30 @@ class Operation:
         """Shares (M, ...) of the inputs, one tensor each or None, to that of the output."""
         raise NotImplementedError
 
+    def carry(self, shares, state, rows, size):
+        """`adjoint` of whole maps or windows, to windows of a size (H, W) or whole maps.
+
+        shares: (share, Rows) of each input, or None. rows: of the output.
+        """
+        if self.positionwise:
+            moved = [
+                None if given is None else given[1].moved(given[0], rows.origins, size)[0]
+                for given in shares
+            ]
+            return self.adjoint(moved, state, rows)
+        whole = rows if rows.origins is None else Rows(rows.images)
+        given = [
+            share
+            and (
+                share[0]
+                if share[1].origins is None
+                else share[1].whole(share[0], source.shape[2:])[0]
+            )
+            for share, source in zip(shares, self.node.sources, strict=True)
+        ]
+        found = self.adjoint(given, state, whole)
+        return found if whole is rows else whole.moved(found, rows.origins, size)[0]
+
 
 class Images(Operation):
     """The input of the network."""
@@ -108,6 +142,7 @@ class Linear(Operation):
         self.division, self.divide = self.shares.division, self.shares.parts
         gated = any(t.gate != "always" or t.factor != 1 for t in rule.terms)
         self.reads_output = gated or self.shares.slopes is not None
+        self.neighbourhood = self.shares.linear.neighbourhood
 
     def widest(self):
         below, above = self.node.sources[0].shape[1:], self.node.shape[1:]
@@ -131,6 +166,12 @@ class Linear(Operation):
     def adjoint(self, shares, state, rows):
         return self.shares.adjoint(shares[0], state, rows)
 
+    def carry(self, shares, state, rows, size):
+        ((share, given),) = shares
+        if not self.shares.takes_windows or (given.origins is None and rows.origins is None):
+            return super().carry(shares, state, rows, size)
+        return self.shares.adjoint_windows(share, given, state, rows, size)
+
 
 class LinearGradient(Operation):
     """Convolution, linear layer or batch norm by gradient."""
@@ -138,6 +179,7 @@ class LinearGradient(Operation):
     def __init__(self, node):
         super().__init__(node)
         self.linear = linear_map(node.module)
+        self.neighbourhood = self.linear.neighbourhood
         self.weight = self.linear.block([[self.linear.weight]])
         self.turned = laid_out(self.linear.turned(self.weight))
 
@@ -182,7 +224,7 @@ class Normalisation(Operation):
 class Through(Operation):
     """The rule pass, and whatever else lets relevance through unchanged (dropout)."""
 
-    positionwise = True
+    neighbourhood = SAME_POSITION
 
     def nonnegative(self, inputs):
         kinds = (nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Hardsigmoid, nn.Softplus)
@@ -263,7 +305,8 @@ class Sum(Operation):
     def __init__(self, node, epsilon, nonnegative):
         super().__init__(node)
         self.epsilon, self.positive = epsilon, all(nonnegative)
-        self.positionwise = len({source.shape for source in node.sources}) == 1
+        if len({source.shape for source in node.sources}) == 1:
+            self.neighbourhood = SAME_POSITION
 
     def nonnegative(self, inputs):
         return all(inputs)
@@ -281,8 +324,11 @@ class Sum(Operation):
         ]
 
     def adjoint(self, shares, state, rows):
+        if not self.positionwise:
+            spread = zip(shares, state, strict=True)
+            shares = [None if s is None else _spread(s, ratio) for s, ratio in spread]
         weighted = [
-            rows.multiplied(_spread(share, ratio), ratio)
+            rows.multiplied(share, ratio)
             for share, ratio in zip(shares, state, strict=True)
             if share is not None
         ]
@@ -335,6 +381,22 @@ class Pooling(Operation):
 
     reads_inputs = True
 
+    def __init__(self, node):
+        super().__init__(node)
+        settings = self._settings()
+        if settings["stride"] is None:
+            settings["stride"] = settings["kernel_size"]
+        self.settings = {
+            name: (value, value) if type(value) is int else value
+            for name, value in settings.items()
+        }
+        kernel, dilation = self.settings["kernel_size"], self.settings["dilation"]
+        self.neighbourhood = Neighbourhood(
+            [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)],
+            self.settings["stride"],
+            self.settings["padding"],
+        )
+
     def nonnegative(self, inputs):
         return inputs[0]
 
@@ -349,15 +411,7 @@ class Pooling(Operation):
         return {**settings, **given}
 
     def prepare(self, inputs, output):
-        settings = self._settings()
-        if settings["stride"] is None:
-            settings["stride"] = settings["kernel_size"]
-        both = tuple(
-            (v, v) if isinstance(v, int) and not isinstance(v, bool) else v
-            for v in settings.values()
-        )
-        settings = dict(zip(settings, both, strict=True))
-        winner = F.max_pool2d(inputs[0], **settings, return_indices=True)[1]
+        winner = F.max_pool2d(inputs[0], **self.settings, return_indices=True)[1]
         return inputs[0].shape[2:], _positions_first(winner), winner.shape[2:]
 
     def backward(self, relevance, state, rows):
@@ -415,6 +469,7 @@ class Resize(Structural):
                 f"{node.name}: resizing by {self.settings['mode']!r} has no rule; "
                 f"use nearest or bilinear"
             )
+        self.neighbourhood = self._repetition()
 
     def backward(self, relevance, state, rows):
         size = [len(relevance), *state[0]]
@@ -431,17 +486,31 @@ class Resize(Structural):
         aligned = bool(self.settings["align_corners"])
         return [down(relevance, relevance.shape[2:], size, aligned, *factors)]
 
-    def send(self, relevance, state, rows):
-        """Repeated pixels add up: windows are widened to whole groups of them."""
-        size, small = self.node.shape[2:], state[0][1:]
+    def _repetition(self):
+        """How often a position is repeated, the same along both axes; None where it is not."""
+        size, small = self.node.shape[2:], self.node.sources[0].shape[2:]
         factor = size[0] // small[0]
         exact = tuple(size) == tuple(factor * n for n in small)
-        if rows.origins is None or self.settings["mode"] != "nearest" or not exact:
+        return Repetition(factor) if self.settings["mode"] == "nearest" and exact else None
+
+    def send(self, relevance, state, rows):
+        """Repeated pixels add up: windows are widened to whole groups of them."""
+        if rows.origins is None or self.neighbourhood is None:
             return super().send(relevance, state, rows)
+        size, small, factor = self.node.shape[2:], state[0][1:], self.neighbourhood.factor
         relevance, rows = rows.aligned(relevance, factor, size)
         summed = F.avg_pool2d(relevance, factor, divisor_override=1)
         starts = [tuple(n // factor for n in origin) for origin in rows.origins]
         return [rows.fitted(summed, starts, small)]
+
+    def carry(self, shares, state, rows, size):
+        ((share, given),) = shares
+        if given.origins is None or self.neighbourhood is None:
+            return super().carry(shares, state, rows, size)
+        factor = self.neighbourhood.factor
+        repeated = F.interpolate(share, scale_factor=factor, mode="nearest")
+        corners = [tuple(factor * n for n in origin) for origin in given.origins]
+        return Rows(given.images, origins=corners).moved(repeated, rows.origins, size)[0]
 
 
 class Reshape(Structural):
@@ -462,7 +531,8 @@ class Concatenation(Operation):
 
     def __init__(self, node):
         super().__init__(node)
-        self.positionwise = self._axis() == 1
+        if self._axis() == 1:
+            self.neighbourhood = SAME_POSITION
 
     def nonnegative(self, inputs):
         return all(inputs)
@@ -485,11 +555,23 @@ class Concatenation(Operation):
     def adjoint(self, shares, state, rows):
         return torch.cat(_completed(shares, state), dim=self._axis())
 
+    def carry(self, shares, state, rows, size):
+        if not self.positionwise:
+            return super().carry(shares, state, rows, size)
+        like = next(share for share, _ in filter(None, shares))
+        counts = [shape[0] for shape in state]
+        joined = zeros(like, len(rows), sum(counts), size)
+        for given, into in zip(shares, joined.split(counts, dim=1), strict=True):
+            if given is not None:
+                for i, there, here in rows.overlaps(into, given[1], given[0]):
+                    into[i][there] = given[0][i][here]
+        return joined
+
 
 class Scaling(Operation):
     """Multiplication by a constant: relevance passes."""
 
-    positionwise = True
+    neighbourhood = SAME_POSITION
 
     def backward(self, relevance, state, rows):
         return [

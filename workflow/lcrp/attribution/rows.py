@@ -111,9 +111,26 @@ class Rows:
         rows = Rows(self.images, self.members, origins)
         if origins == self.origins and relevance.shape[2:] == tuple(size):
             return relevance, rows
-        moved = _empty(relevance, size).zero_()
-        rows.add_windows_(moved, relevance, self)
+        moved = zeros(relevance, len(relevance), relevance.shape[1], size)
+        for i, there, given in rows.overlaps(moved, self, relevance):
+            moved[i][there] = relevance[i][given]
         return moved, rows
+
+    def placed(self, share, per_image, product, there):
+        """Write rows `share` times their image's tensor (B, ...) where they meet other windows.
+
+        product: (M, ...), windows of the same rows; it is zero elsewhere. there: its Rows, whose
+        windows may lie beyond the borders of the map.
+        """
+        corners = self.corners()
+        for i, into, given in there.overlaps(product, self, share):
+            inside = tuple(
+                slice(part.start + corner, part.stop + corner)
+                for part, corner in zip(given[1:], corners[i], strict=True)
+            )
+            own = per_image[self.images[i] if len(per_image) > 1 else 0]
+            torch.mul(share[i][given], own[(..., *inside)], out=product[i][into])
+        return product
 
     def whole(self, relevance, size):
         """Whole maps of a size (H, W) instead of windows: (relevance, rows)."""
@@ -149,22 +166,36 @@ class Rows:
         """
         union = self.union(others)
         union, window = _around(union, ((self, relevance), (others, other)), size)
-        total = _empty(relevance, window, len(union)).zero_()
+        total = zeros(relevance, len(union), relevance.shape[1], window)
         for rows, part in ((self, relevance), (others, other)):
             union.add_windows_(total, part, rows)
         return total, union
 
     def add_windows_(self, total, part, rows):
         """Add rows and windows `part` to those of `total` where they overlap."""
+        places = self.places(rows)
+        for i, there, given in self.overlaps(total, rows, part, places):
+            total[places[i]][there] += part[i][given]
+
+    def overlaps(self, total, rows, part, places=None):
+        """(i, where in the row of `total`, where in row i of `part`) of rows that overlap.
+
+        total, part: windows of these and of the other rows. places: these rows' number of each of
+        the others; by default they are the same rows.
+        """
         corners, others = self.corners(), rows.corners()
-        for i, place in enumerate(self.places(rows)):
-            into, given = [], []
-            for axis, (to, of) in enumerate(zip(corners[place], others[i], strict=True)):
+        for i, other in enumerate(others):
+            corner = corners[i if places is None else places[i]]
+            into, given = [slice(None)], [slice(None)]
+            for axis, (to, of) in enumerate(zip(corner, other, strict=True), start=2):
                 low = max(to, of)
-                high = max(low, min(to + total.shape[2 + axis], of + part.shape[2 + axis]))
+                high = min(to + total.shape[axis], of + part.shape[axis])
+                if low >= high:
+                    break
                 into.append(slice(low - to, high - to))
                 given.append(slice(low - of, high - of))
-            total[place, :, into[0], into[1]] += part[i, :, given[0], given[1]]
+            else:
+                yield i, tuple(into), tuple(given)
 
     def corners(self):
         """(y, x) in the map where each row begins."""
@@ -195,7 +226,7 @@ def windows(extents, size):
 
     Origins are None, the window the map, where windows would cover more than half of it.
     """
-    window = [max(e[2 + axis] - e[axis] for e in extents) for axis in (0, 1)]
+    window = [max(int(e[2 + axis]) - int(e[axis]) for e in extents) for axis in (0, 1)]
     if not _worthwhile(window, size):
         return None, tuple(size)
     return _within([extent[:2] for extent in extents], window, size), tuple(window)
@@ -226,14 +257,18 @@ def _worthwhile(window, size):
 def _within(starts, window, size):
     return [
         tuple(
-            min(max(n, 0), whole - part) for n, part, whole in zip(start, window, size, strict=True)
+            min(max(int(n), 0), whole - part)
+            for n, part, whole in zip(start, window, size, strict=True)
         )
         for start in starts
     ]
 
 
-def _empty(like, size, count=None):
-    shape = (len(like) if count is None else count, like.shape[1], *size)
+def zeros(like, count, channels, size):
+    """Zeros (count, channels, H, W), channels last, of the kind of another tensor."""
     return torch.empty(
-        shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last
-    )
+        (count, channels, *size),
+        dtype=like.dtype,
+        device=like.device,
+        memory_format=torch.channels_last,
+    ).zero_()
