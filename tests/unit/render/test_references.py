@@ -67,7 +67,7 @@ def test_second_time_costs_nothing(segmented, tmp_path, by):
                 np.testing.assert_array_equal(a.relevant, b.relevant)
     # More than was kept is computed, and so is what a full disk cut off.
     more = references(segmented, tmp_path, counting).of(layer, [0], None, 4, by)
-    assert "predict" in counting.calls and len(more[0]) >= len(first[0])
+    assert "forward" in counting.calls and len(more[0]) >= len(first[0])
     for kept in tmp_path.rglob("*.npz"):
         kept.write_bytes(kept.read_bytes()[:50])
     assert len(references(segmented, tmp_path).of(layer, [0], None, 4, by)[0]) == len(more[0])

@@ -76,21 +76,21 @@ class Program:
 class Record:
     """What one forward pass leaves behind: all that the walks need of the images.
 
-    outputs: the network's raw outputs.
+    outputs: the network's raw outputs; that of node `last` alone where the pass ended there.
     activation, activation_position: {layer: (B, channels)} maximum of the convolution's
         output over positions, and its flat index; only of the layers that were asked for.
     """
 
-    def __init__(self, program, images, activations=()):
+    def __init__(self, program, images, activations=(), last=None):
         self.program = program
         self.batch = len(images)
         self.activation, self.activation_position = {}, {}
         self._values, self._divided, self._states = {}, {}, {}
         watched = {program.layers[name]: name for name in activations}
-        self.outputs = self._run(images, watched)
+        self.outputs = self._run(images, watched, last)
 
     @torch.no_grad()
-    def _run(self, images, watched):
+    def _run(self, images, watched, last):
         program, values = self.program, {}
         left = list(program.reads)
         self._readers = self._counted()
@@ -104,6 +104,8 @@ class Record:
                 self.activation[watched[i]], self.activation_position[watched[i]] = found
             if i in self._readers:
                 self._values[i] = values[i]
+            if i == last:
+                return (values[i],)
             for source in node.inputs:
                 left[source] -= 1
                 if not left[source]:

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 
@@ -50,6 +51,13 @@ class Result:
     parts: dict[str, list] = field(default_factory=dict)
     activation: dict[str, torch.Tensor] = field(default_factory=dict)
     activation_positions: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+class Forward(NamedTuple):
+    """A forward pass that ended before the outputs. size: (H, W) of the images."""
+
+    record: Record
+    size: tuple[int, int]
 
 
 class Explainer:
@@ -105,20 +113,34 @@ class Explainer:
         activations: layers of which the maximal activations are recorded on the way.
         Raises InputError for images that the network cannot take.
         """
+        size, record = self._forward(images, activations)
+        return Prediction(self.model, record, size)
+
+    def forward(self, images, layers):
+        """A forward pass over images that ends with the deepest of some layers, for `neurons`.
+
+        images: as for `predict`. layers: names. It takes less time, and predicts nothing.
+        """
+        names = self.select(layers)
+        size, record = self._forward(images, until=names)
+        return Forward(record, size)
+
+    def _forward(self, images, activations=(), until=None):
         images = torch.as_tensor(images)
         self.model.check_input(images)
         if not torch.isfinite(images.sum()):
             check_finite(self.network, images)
         images = images.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
         program = self.program(images.shape[2:])
-        record = Record(program, images, activations=activations)
+        last = None if until is None else max(program.layers[name] for name in until)
+        record = Record(program, images, activations, last)
         for output in record.outputs:
             if not torch.isfinite(output.sum(dtype=torch.float32)):
                 raise InputError(
                     f"network: NaN or infinite values from {first_broken(program, images)} on; "
                     f"check the weights, and that images are normalised as the model wants"
                 )
-        return Prediction(self.model, record, images.shape[2:])
+        return tuple(images.shape[2:]), record
 
     def explain(
         self, targets, layers="all", heatmaps=False, activations=False, masks=None, parts=None
@@ -194,22 +216,22 @@ class Explainer:
         start, _ = self._relevance_at(prediction, [target], node)
         return self._conditional(prediction.record, node, start, target.image, concepts, positions)
 
-    def neurons(self, prediction, layer, images, concepts, positions):
+    def neurons(self, seen, layer, images, concepts, positions):
         """Where single neurons see: (K, H, W) input relevance of a relevance of 1 at each.
 
         Relevance is linear in where it starts: of any target, the heatmap conditional on one
         neuron is this one times the relevance that the target has there. Paths around the layer
         are left out.
-        images: which image of the prediction, for each neuron. concepts, positions: its channel,
-        and its flat index in the feature map.
+        seen: what `forward` or `predict` gave. images: which of its images, for each neuron.
+        concepts, positions: its channel, and its flat index in the feature map.
         """
         (name,) = self.select([layer])
         self._check_concepts(name, concepts)
-        record = prediction.record
+        record = seen.record
         node = record.program.layers[name]
         channels, _, width = record.program.graph.nodes[node].shape[1:]
         order = sorted(range(len(images)), key=lambda k: images[k])  # as `Rows` wants them
-        heatmaps = torch.zeros(len(images), *prediction.size)
+        heatmaps = torch.zeros(len(images), *seen.size)
 
         def some(begin, stop):
             chosen = order[begin:stop]

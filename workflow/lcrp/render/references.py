@@ -27,6 +27,8 @@ SPOT = 0.05  # of all that is strong: a separate spot that the crop leaves out
 DIM_BELOW = 0.2  # and what is dimmed
 LARGEST_TILE = 256  # pixels; larger crops are kept at this size
 IMAGES_TOGETHER = 4  # in one forward pass
+LEVELS = np.float32(1024)  # of a kept heatmap, on each side of zero
+TINY = np.finfo(np.float32).tiny
 
 
 class References:
@@ -155,10 +157,11 @@ class References:
             geometries.append(geometry)
         if not neurons:
             return
-        prediction = self.explainer.predict(np.stack(inputs))
-        for layer in dict.fromkeys(layer for layer, *_ in neurons):
+        layers = list(dict.fromkeys(layer for layer, *_ in neurons))
+        seen = self.explainer.forward(np.stack(inputs), layers)
+        for layer in layers:
             asked = [neuron[1:] for neuron in neurons if neuron[0] == layer]
-            heatmaps = self.explainer.neurons(prediction, layer, *zip(*asked, strict=True))
+            heatmaps = self.explainer.neurons(seen, layer, *zip(*asked, strict=True))
             for neuron, heatmap in zip(asked, as_arrays(heatmaps), strict=True):
                 heatmap = geometries[neuron[0]].map_to_original(heatmap)
                 for key, place, row in neurons[layer, *neuron]:
@@ -205,7 +208,7 @@ class References:
             )
             if reference.picture is not None:
                 arrays[f"picture{n}"] = reference.picture
-                arrays[f"heatmap{n}"] = reference.heatmap.astype(np.float16)
+                arrays[f"heatmap{n}"], arrays[f"largest{n}"] = _rounded(reference.heatmap)
                 arrays[f"relevant{n}"] = reference.relevant
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{path.stem}.{os.getpid()}.npz")
@@ -279,8 +282,10 @@ def crop_window(strength: np.ndarray) -> tuple[int, int, int, int] | None:
     if not strong.any():
         return None
     count, regions = cv2.connectedComponents(strong.astype(np.uint8), connectivity=8)
-    mass = np.bincount(regions.ravel(), weights=(strength * strong).ravel(), minlength=count)
-    kept = (mass >= SPOT * mass.sum())[regions] & strong
+    kept = strong
+    if count > 2:  # the background and more than one spot
+        mass = np.bincount(regions[strong], weights=strength[strong], minlength=count)
+        kept = (mass >= SPOT * mass.sum())[regions] & strong
     rows, columns = np.flatnonzero(kept.any(axis=1)), np.flatnonzero(kept.any(axis=0))
     extents = rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]
     side = max(*extents, round(0.1 * max(height, width)), min(16, height, width))
@@ -330,9 +335,15 @@ def _from_kept(fact, kept, number):
     return Reference(
         **{**fact, "window": tuple(fact["window"])},
         picture=kept[f"picture{number}"],
-        heatmap=kept[f"heatmap{number}"].astype(np.float32),
+        heatmap=kept[f"heatmap{number}"] * (kept[f"largest{number}"] / LEVELS),
         relevant=kept[f"relevant{number}"],
     )
+
+
+def _rounded(heatmap):
+    """(int16 heatmap in LEVELS steps of its largest value, that value)."""
+    largest = np.float32(np.abs(heatmap).max(initial=0.0))
+    return np.rint(heatmap * (LEVELS / max(largest, TINY))).astype(np.int16), largest
 
 
 def _without_picture(row, problem):
