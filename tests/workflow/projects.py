@@ -91,6 +91,17 @@ class Project:
         """What would be run: jobs by rule."""
         return self.snakemake("--dry-run", *arguments).planned
 
+    def complaint(self, run, rule):
+        """The one line that a failed job left in its log, and in what Snakemake shows."""
+        assert run.code != 0 and not run.done[rule]
+        (log,) = (self / "logs" / rule).rglob("*.log")
+        lines = [line for line in log.read_text().splitlines() if "%|" not in line]
+        assert len(lines) == 1, lines
+        assert lines[0] in run.text
+        left = [path for path in self.folder.rglob("*part*") if ".snakemake" not in path.parts]
+        assert not left
+        return lines[0]
+
     def copy(self, folder):
         """The same project elsewhere, with everything that was computed."""
         shutil.copytree(self.folder, folder, symlinks=True)
