@@ -44,6 +44,29 @@ def test_matrix_as_picture(tmp_path, rows):
     assert coloured(tmp_path / "matrix.png") == (rows > 0)
 
 
+def test_matrix_keeps_the_things_with_the_largest_shares(tmp_path):
+    """LVIS has 1,203 categories: a column for each were more pixels than a picture may have."""
+    things = [f"thing {i}" for i in range(1203)]
+    pairs = pd.DataFrame({"class": "boat", "thing": things, "lift": 1.0})
+    pairs["share"] = np.linspace(0.3, 0, len(things))
+    for name, count in (("all", 100), ("few", 7)):
+        draw_matrix(pairs, tmp_path / f"{name}.png", most_things=count)
+        width = matplotlib.image.imread(tmp_path / f"{name}.png").shape[1]
+        assert width == pytest.approx(150 * (2.4 + 0.42 * count), abs=1)
+
+
+def test_names_are_drawn_as_they_are_written(tmp_path, random_store, monkeypatch):
+    """Whatever is between two `$` is no formula, least of all one that is wrong."""
+    names = tuple(f"$\\{name}$" for name in random_store.classes)
+    monkeypatch.setattr(random_store, "classes", names)
+    aggregate(random_store, tmp_path / "context.zarr.zip")
+    with open_tables(tmp_path / "context.zarr.zip", random_store) as tables:
+        draw_scores(tables, tmp_path / "scores.png")
+    pairs = pd.DataFrame({"class": names[0], "thing": names[1:], "share": 0.1, "lift": 1.0})
+    draw_matrix(pairs, tmp_path / "matrix.png")
+    assert coloured(tmp_path / "matrix.png") and coloured(tmp_path / "scores.png")
+
+
 def test_density_as_picture(tmp_path):
     random = np.random.default_rng(0)
     points = pd.DataFrame(random.random((200, len(POINTS))), columns=list(POINTS))
@@ -51,3 +74,14 @@ def test_density_as_picture(tmp_path):
     points[METHODS[2]] = np.nan
     draw_density(points, summary(points, "unet"), tmp_path / "density.png")
     assert coloured(tmp_path / "density.png")
+
+
+def test_density_of_many_layers_spreads_what_is_drawn(tmp_path):
+    random = np.random.default_rng(0)
+    points = pd.DataFrame(random.random((120, len(POINTS))), columns=list(POINTS))
+    points["layer"], points["class"] = [f"conv {i}" for i in range(60) for _ in "ab"], "boat"
+    found = summary(points, "unet")
+    for most in (2, 3):
+        draw_density(points, found, tmp_path / "density.png", most=most)
+        height = matplotlib.image.imread(tmp_path / "density.png").shape[0]
+        assert height == pytest.approx(150 * (2.1 * most + 0.5), abs=1)

@@ -8,18 +8,32 @@ from lcrp.context.verification import METHODS
 
 MAP = matplotlib.colormaps["cividis"]
 _STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+# A class may be called `$`: its name is no formula.
+_AS_WRITTEN = {"parse_math": False}
 
 
-def draw_density(points, summary, path):
+def draw_density(points, summary, path, most=40):
     """Score against measured sensitivity, a panel per layer and method, as density.
 
-    points, summary: of `lcrp.context.verification.verify`. path: PNG.
+    points, summary: of `lcrp.context.verification.verify`. path: PNG. most: of more layers than
+    that, so many are drawn, evenly spread from the first to the last.
     """
-    layers = list(dict.fromkeys(points["layer"]))
+    known = list(dict.fromkeys(points["layer"]))
+    chosen = np.linspace(0, len(known) - 1, min(most, len(known))).round().astype(int)
+    layers = [known[place] for place in chosen]
     columns, rows = len(METHODS), max(1, len(layers))
+    width, height = 1.9 * columns + 0.6, 2.1 * rows + 0.5
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(1.9 * columns + 0.6, 2.1 * rows + 0.5), layout="constrained")
-        panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+        # No layout engine and no shared axes: either takes minutes for hundreds of panels.
+        figure = Figure(figsize=(width, height))
+        panels = figure.subplots(rows, columns, squeeze=False)
+        figure.subplots_adjust(
+            left=0.7 / width, right=1 - 0.1 / width, bottom=0.5 / height, top=1 - 0.5 / height,
+            wspace=0.15, hspace=0.3,
+        )  # fmt: skip
+        if len(layers) < len(known):
+            told = f"{len(layers)} of {len(known)} layers"
+            figure.text(0.1 / width, 1 - 0.15 / height, told, fontsize=8)
         for row, layer in zip(panels, layers, strict=False):
             own = points[points["layer"] == layer]
             for panel, method in zip(row, METHODS, strict=True):
@@ -30,6 +44,10 @@ def draw_density(points, summary, path):
                     f"{method}\nRMSE {error:.2f}, r {correlation:.2f}", fontsize=8, loc="left"
                 )
             row[0].set_ylabel(f"{layer}\nsensitivity", fontsize=8)
+        for panel in panels[:, 1:].flat:
+            panel.tick_params(labelleft=False)
+        for panel in panels[:-1].flat:
+            panel.tick_params(labelbottom=False)
         for panel in panels[-1]:
             panel.set_xlabel("context score", fontsize=8)
         figure.savefig(path, dpi=150, metadata={"Software": None})
@@ -46,10 +64,11 @@ def _density(panel, score, truth):
     panel.set_yticks([0, 0.5, 1])
 
 
-def draw_matrix(pairs, path, most=30):
+def draw_matrix(pairs, path, most=30, most_things=100):
     """Class against thing: the share of the class's relevance that lies on the thing.
 
-    pairs: data frame of pairs.csv. most: the classes with the largest shares.
+    pairs: data frame of pairs.csv. most, most_things: the classes and the things with the largest
+    shares.
     """
     known = pairs[np.isfinite(pairs["share"].astype(float))]
     table = known.pivot_table(index="class", columns="thing", values="share")
@@ -59,6 +78,9 @@ def draw_matrix(pairs, path, most=30):
         table = table[order]
     table = table.loc[table.sum(axis=1).sort_values(ascending=False).index[:most]]
     table = table.dropna(axis=1, how="all")
+    if table.shape[1] > most_things:
+        largest = table.max().nlargest(most_things, keep="all").index[:most_things]
+        table = table[[thing for thing in table if thing in largest]]
     lift = lift.reindex(index=table.index, columns=table.columns)
     with matplotlib.rc_context(_STYLE):
         size = (2.4 + 0.42 * max(4, table.shape[1]), 1.6 + 0.3 * max(3, table.shape[0]))
@@ -79,8 +101,8 @@ def draw_matrix(pairs, path, most=30):
                     x, y, f"{100 * values[y, x]:.0f}{mark}", ha="center", va="center", fontsize=7,
                     color="black" if light else "white",
                 )  # fmt: skip
-            panel.set_xticks(range(table.shape[1]), table.columns, rotation=90)
-            panel.set_yticks(range(table.shape[0]), table.index)
+            panel.set_xticks(range(table.shape[1]), table.columns, rotation=90, **_AS_WRITTEN)
+            panel.set_yticks(range(table.shape[0]), table.index, **_AS_WRITTEN)
             panel.set_title(
                 "Share of a class's relevance on another thing, %\n+: more than its area",
                 loc="left",
@@ -116,7 +138,7 @@ def draw_scores(tables, path, most=12):
                 )  # fmt: skip
             panel.set_xscale("log")
             panel.set_ylim(-0.02, 1.02)
-            panel.set_title(name, loc="left")
+            panel.set_title(name, loc="left", **_AS_WRITTEN)
         for panel in panels[len(names) :]:
             panel.set_visible(False)
         if names:
