@@ -191,12 +191,30 @@ def test_paper_scores_without_a_scored_target_say_so(world, monkeypatch):
 
 def test_too_few_samples_are_refused(world):
     _, _, store = world
-    with pytest.raises(InputError, match="no class has 20 annotated samples"):
+    with pytest.raises(InputError, match=r"no class has 20 annotated samples.* the most are 6"):
         choose_samples(store, VerificationSettings(least_pixels=50))
     with pytest.raises(InputError, match="at least 500 pixels"):
         choose_samples(store, VerificationSettings(least_samples=2))
     settings = VerificationSettings(least_samples=2, least_pixels=50, budget=6)
     assert [len(rows) for rows in choose_samples(store, settings).values()] == [3, 3]
+
+
+def test_a_store_without_targets_has_no_scores(world, tmp_path, caplog):
+    model, dataset, _ = world
+    explainer = Explainer(model, device="cpu")
+    settings = AnalysisSettings(layers="all", classes=["background"])
+    records = analyse(explainer, dataset, list(dataset.ids), settings, {"threshold": 0.25})
+    write_shard(tmp_path / "0.zarr.zip", records)
+    merge_shards([tmp_path / "0.zarr.zip"], tmp_path / "store.zarr.zip")
+    with open_store(tmp_path / "store.zarr.zip") as store:
+        assert not len(store.targets)
+        with pytest.raises(InputError, match=r"no class has 4 annotated samples.* the most are 0"):
+            verify(model, dataset, store, ["body.first"], SETTINGS)
+        table = heatmap_scores(explainer, dataset, store)
+        assert list(table.columns) == list(PAPER_COLUMNS) and not len(table)
+        assert not caplog.messages
+        heatmap_scores(explainer, dataset, store, classes=["green"])
+    assert caplog.messages == ["no target of green was analysed: it has no scores"]
 
 
 def test_relevance_and_feature_maps_are_those_of_the_walk(world):

@@ -44,9 +44,7 @@ def choose_layers(store, wanted="all"):
     for name in wanted:
         if name not in store.layers and not any(fnmatchcase(have, name) for have in store.layers):
             near = get_close_matches(name, store.layers, n=3, cutoff=0.4) or store.layers[:5]
-            raise InputError(
-                f"context layers: {store.path} has no layer {name!r}; nearest: {', '.join(near)}"
-            )
+            raise InputError(f"{store.path}: no layer {name!r}; nearest: {', '.join(near)}")
     return [have for have in store.layers if any(fnmatchcase(have, name) for name in wanted)]
 
 

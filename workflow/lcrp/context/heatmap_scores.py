@@ -5,6 +5,7 @@ conditioned on a concept; averaged over the concept's best targets of a class. O
 target and concept: for some concepts, where the transported scores are for all.
 """
 
+import logging
 from collections import defaultdict
 
 import numpy as np
@@ -15,6 +16,7 @@ from lcrp.context.aggregation import choose_layers, target_notes
 from lcrp.context.columns import NONE
 from lcrp.context.subjects import Subjects
 
+log = logging.getLogger(__name__)
 COLUMNS = {
     "class": "name of the explained class",
     "layer": "name of the layer",
@@ -72,6 +74,8 @@ def heatmap_scores(
     for index in chosen:
         of_class = np.flatnonzero((store.targets["class"] == index).to_numpy())
         if not of_class.size:
+            if classes != "all":
+                log.warning("no target of %s was analysed: it has no scores", store.classes[index])
             continue
         for layer in layers:
             share = store.normalised(layer, of_class)

@@ -76,20 +76,21 @@ def choose_samples(store, settings):
     """{class index: rows of the store's targets} that are used, in the order of the rows."""
     notes = target_notes(store, store.layers[:1], settings.minimum_iou)
     height, width = store.attrs["input_size"]
-    large = store.targets["object_share"].to_numpy() * height * width >= settings.least_pixels
-    usable = (notes == NONE) & large
+    # A store without targets has no such column.
+    share = store.targets.get("object_share", pd.Series(np.full(len(notes), np.nan)))
+    usable = (notes == NONE) & (share.to_numpy() * height * width >= settings.least_pixels)
     wanted = range(len(store.classes))
     if settings.classes != "all":
         wanted = [store.class_index(name) for name in settings.classes]
-    found = {}
-    for index in wanted:
-        rows = np.flatnonzero(usable & (store.targets["class"] == index).to_numpy())
-        if len(rows) >= settings.least_samples:
-            found[index] = rows
+    of_class = store.targets["class"].to_numpy()
+    samples = {index: np.flatnonzero(usable & (of_class == index)) for index in wanted}
+    found = {i: rows for i, rows in samples.items() if len(rows) >= settings.least_samples}
     if not found:
+        most = max(map(len, samples.values()), default=0)
         raise InputError(
             f"{store.path}: no class has {settings.least_samples} annotated samples of at least "
-            f"{settings.least_pixels} pixels; lower verification.least_samples, or add images"
+            f"{settings.least_pixels} pixels that the model finds, the most are {most}; "
+            "lower verification.least_samples or verification.least_pixels, or add images"
         )
     each = min(settings.samples, max(settings.budget // len(found), settings.least_samples))
     random = np.random.default_rng(settings.seed)
