@@ -28,4 +28,5 @@ if __name__ == "__main__":
         for table, path in ((verification, "verification"), (points, "points")):
             with whole(snakemake.output[path]) as part:
                 table.to_csv(part, index=False, float_format=FLOAT_FORMAT)
-        draw_density(points, verification, snakemake.output.density)
+        with whole(snakemake.output.density) as part:
+            draw_density(points, verification, part)
