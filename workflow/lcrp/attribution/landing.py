@@ -93,13 +93,12 @@ def _met(share, fields, relevance, rows, asked):
     asked: (row of the relevance, row of the share), in order.
     """
     if fields.origins is None:
-        # All that a target asks for at once; the masks of its image are mostly neighbours.
         found = []
         for row, there in enumerate(rows.slices(relevance)):
             own = [n for r, n in asked if r == row]
-            if own:
-                together = own[-1] + 1 - own[0] == len(own)
-                some = share[own[0] : own[-1] + 1] if together else share[own]
+            # Neighbours at once, without copying them.
+            for run in np.split(own, np.flatnonzero(np.diff(own) != 1) + 1) if own else ():
+                some = share[run[0] : run[-1] + 1]
                 found.append(landed_relevance(some[there], relevance[row]))
         return torch.cat(found)
     found = relevance.new_zeros((len(asked), share.shape[1]), dtype=torch.float32)
