@@ -27,8 +27,7 @@ SPOT = 0.05  # of all that is strong: a separate spot that the crop leaves out
 DIM_BELOW = 0.2  # and what is dimmed
 LARGEST_TILE = 256  # pixels; larger crops are kept at this size
 IMAGES_TOGETHER = 4  # in one forward pass
-LEVELS = np.float32(1024)  # of a kept heatmap, on each side of zero
-TINY = np.finfo(np.float32).tiny
+LEVELS = 1024  # of a kept heatmap, on each side of zero
 
 
 class References:
@@ -208,7 +207,7 @@ class References:
             )
             if reference.picture is not None:
                 arrays[f"picture{n}"] = reference.picture
-                arrays[f"heatmap{n}"], arrays[f"largest{n}"] = _rounded(reference.heatmap)
+                arrays[f"heatmap{n}"], facts[-1]["largest"] = _rounded(reference.heatmap)
                 arrays[f"relevant{n}"] = reference.relevant
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{path.stem}.{os.getpid()}.npz")
@@ -330,20 +329,21 @@ def _cropped(row, picture, heatmap):
 
 
 def _from_kept(fact, kept, number):
-    if f"picture{number}" not in kept:
+    if fact["window"] is None:
         return Reference(**fact)
+    largest = fact.pop("largest")
     return Reference(
         **{**fact, "window": tuple(fact["window"])},
         picture=kept[f"picture{number}"],
-        heatmap=kept[f"heatmap{number}"] * (kept[f"largest{number}"] / LEVELS),
+        heatmap=kept[f"heatmap{number}"] * np.float32(largest / LEVELS),
         relevant=kept[f"relevant{number}"],
     )
 
 
 def _rounded(heatmap):
     """(int16 heatmap in LEVELS steps of its largest value, that value)."""
-    largest = np.float32(np.abs(heatmap).max(initial=0.0))
-    return np.rint(heatmap * (LEVELS / max(largest, TINY))).astype(np.int16), largest
+    largest = float(np.abs(heatmap).max(initial=0.0))
+    return np.rint(heatmap * np.float32(LEVELS / (largest or 1))).astype(np.int16), largest
 
 
 def _without_picture(row, problem):
