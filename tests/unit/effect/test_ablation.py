@@ -53,7 +53,7 @@ def test_concepts_come_from_the_tables_where_none_are_named(world):
 
 
 def test_figure(world, tmp_path):
-    draw_ablation(ablated(world, world.by_buoy), "boat and buoy", tmp_path / "a.png")
+    draw_ablation(ablated(world, world.by_buoy), "$\\boat$ and buoy", tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as picture:
         assert picture.width > 400
 

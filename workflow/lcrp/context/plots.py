@@ -7,9 +7,12 @@ from matplotlib.figure import Figure
 from lcrp.context.verification import METHODS
 
 MAP = matplotlib.colormaps["cividis"]
-_STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
-# A class may be called `$`: its name is no formula.
-_AS_WRITTEN = {"parse_math": False}
+_STYLE = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.parse_math": False,  # a class may be called `$`
+}
 
 
 def draw_density(points, summary, path, most=40):
@@ -101,8 +104,8 @@ def draw_matrix(pairs, path, most=30, most_things=100):
                     x, y, f"{100 * values[y, x]:.0f}{mark}", ha="center", va="center", fontsize=7,
                     color="black" if light else "white",
                 )  # fmt: skip
-            panel.set_xticks(range(table.shape[1]), table.columns, rotation=90, **_AS_WRITTEN)
-            panel.set_yticks(range(table.shape[0]), table.index, **_AS_WRITTEN)
+            panel.set_xticks(range(table.shape[1]), table.columns, rotation=90)
+            panel.set_yticks(range(table.shape[0]), table.index)
             panel.set_title(
                 "Share of a class's relevance on another thing, %\n+: more than its area",
                 loc="left",
@@ -138,7 +141,7 @@ def draw_scores(tables, path, most=12):
                 )  # fmt: skip
             panel.set_xscale("log")
             panel.set_ylim(-0.02, 1.02)
-            panel.set_title(name, loc="left", **_AS_WRITTEN)
+            panel.set_title(name, loc="left")
         for panel in panels[len(names) :]:
             panel.set_visible(False)
         if names:

@@ -173,7 +173,7 @@ def draw_ablation(table, title, path):
     panel.set_xlabel("concepts switched off")
     panel.set_ylabel("change of the logit, %")
     panel.axhline(0, color="#BBBBBB", lw=0.8, zorder=0)
-    panel.set_title(title, fontsize=11)
+    panel.set_title(title, fontsize=11, parse_math=False)  # a class may be called `$`
     panel.legend(fontsize=9)
     figure.savefig(path, dpi=130)
     pyplot.close(figure)
