@@ -7,6 +7,7 @@ import torch
 
 from lcrp.attribution.engine import transport
 from lcrp.attribution.extents import around
+from lcrp.attribution.rows import meeting
 
 STRIP = 2**17  # numbers
 
@@ -104,23 +105,11 @@ def _met(share, fields, relevance, rows, asked):
     found = relevance.new_zeros((len(asked), share.shape[1]), dtype=torch.float32)
     corners = rows.corners()
     for i, (row, n) in enumerate(asked):
-        common = _common(share[n], fields.origins[n], relevance[row], corners[row])
+        common = meeting(fields.origins[n], share.shape[2:], corners[row], relevance.shape[2:])
         if common is not None:
             here, there = common
             found[i] = landed_relevance(share[n][here][None], relevance[row][there])[0]
     return found
-
-
-def _common(one, start, other, begin):
-    """Where windows (C, H, W) of a map that start at (y, x) overlap, in each; None if nowhere."""
-    here, there = [...], [...]
-    for axis, (a, b) in enumerate(zip(start, begin, strict=True), start=1):
-        low, high = max(a, b), min(a + one.shape[axis], b + other.shape[axis])
-        if low >= high:
-            return None
-        here.append(slice(low - a, high - a))
-        there.append(slice(low - b, high - b))
-    return tuple(here), tuple(there)
 
 
 def _around_each(extents, readers):

@@ -183,19 +183,12 @@ class Rows:
         total, part: windows of these and of the other rows. places: these rows' number of each of
         the others; by default they are the same rows.
         """
-        corners, others = self.corners(), rows.corners()
-        for i, other in enumerate(others):
+        corners = self.corners()
+        for i, other in enumerate(rows.corners()):
             corner = corners[i if places is None else places[i]]
-            into, given = [slice(None)], [slice(None)]
-            for axis, (to, of) in enumerate(zip(corner, other, strict=True), start=2):
-                low = max(to, of)
-                high = min(to + total.shape[axis], of + part.shape[axis])
-                if low >= high:
-                    break
-                into.append(slice(low - to, high - to))
-                given.append(slice(low - of, high - of))
-            else:
-                yield i, tuple(into), tuple(given)
+            found = meeting(corner, total.shape[2:], other, part.shape[2:])
+            if found is not None:
+                yield i, *found
 
     def corners(self):
         """(y, x) in the map where each row begins."""
@@ -219,6 +212,21 @@ class Rows:
         y, x = torch.tensor(self.origins, device=positions.device).T[:, :, None]
         there = (positions // width + y) * map_width + positions % width + x
         return there * (best > 0)
+
+
+def meeting(corner, size, other, other_size):
+    """Where windows of sizes (H, W) at places (y, x) of a map overlap; None if they do not.
+
+    Returns an index of (C, H, W) into the one window, and one into the other.
+    """
+    here, there = [slice(None)], [slice(None)]
+    for a, length, b, other_length in zip(corner, size, other, other_size, strict=True):
+        low, high = max(a, b), min(a + length, b + other_length)
+        if low >= high:
+            return None
+        here.append(slice(low - a, high - a))
+        there.append(slice(low - b, high - b))
+    return tuple(here), tuple(there)
 
 
 def windows(extents, size):
