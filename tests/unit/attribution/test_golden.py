@@ -295,6 +295,7 @@ def test_relevance_inside_the_object_meets_conditional_heatmaps(cases, name):
 
 
 @pytest.mark.proof
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", CASES)
 def test_relevance_inside_the_object_meets_all_conditional_heatmaps(cases, name):
     case = cases(name)
