@@ -14,7 +14,7 @@ import time
 import numpy as np
 import torch
 
-from lcrp.analysis import AnalysisSettings, _Analysis
+from lcrp.analysis.recording import AnalysisSettings, _Analysis
 from lcrp.attribution import Explainer
 from lcrp.datasets import open_dataset
 from lcrp.models import load_model

@@ -34,7 +34,7 @@ from crp.concepts import ChannelConcept
 from crp.image import plot_grid, vis_opaque_img
 from crp.visualization import FeatureVisualization
 
-from lcrp.analysis import AnalysisSettings, analyse
+from lcrp.analysis.recording import AnalysisSettings, analyse
 from lcrp.attribution import Explainer
 from lcrp.datasets import open_dataset
 from lcrp.models import build_model, load_model

@@ -34,7 +34,7 @@ def analyse_scenes(folder, first, last, args):
     """Analyse drawn scenes `first` to `last` as one shard; returns (CPU seconds, targets)."""
     import torch
 
-    from lcrp.analysis import AnalysisSettings, analyse
+    from lcrp.analysis.recording import AnalysisSettings, analyse
     from lcrp.attribution import Explainer
     from lcrp.datasets import open_dataset
     from lcrp.models import build_model

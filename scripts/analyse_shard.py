@@ -7,7 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from job import job
-from lcrp.analysis import AnalysisSettings, analyse
+from lcrp.analysis.recording import AnalysisSettings, analyse
 from lcrp.attribution import Explainer
 from lcrp.datasets import open_dataset, read_index
 from lcrp.models import load_model

@@ -1,7 +1,7 @@
 """Convert a checkpoint to safetensors and a manifest; nothing that it contains is executed."""
 
 from job import job
-from lcrp.checkpoints import convert
+from lcrp.models import convert
 
 if __name__ == "__main__":
     with job(snakemake):

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 import signal
 import sys
 import traceback
@@ -13,6 +12,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
 
 from lcrp.errors import InputError
+from lcrp.files import whole
+
+__all__ = ["job", "whole"]
 
 
 class _Log:
@@ -83,21 +85,3 @@ def job(snakemake):
             log.flush_line()
             signal.signal(signal.SIGTERM, before)
             sys.stderr, sys.stdout = sys.__stderr__, sys.__stdout__
-
-
-@contextmanager
-def whole(path):
-    """A temporary path beside an output, which gets the output's name when it is complete."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        yield part
-        if part.is_dir() and path.is_dir():
-            shutil.rmtree(path)
-        os.replace(part, path)
-    finally:
-        if part.is_dir():
-            shutil.rmtree(part)
-        else:
-            part.unlink(missing_ok=True)

@@ -4,11 +4,11 @@ from tqdm import tqdm
 
 from job import job, whole
 from lcrp.attribution import Explainer
-from lcrp.context.heatmap_scores import heatmap_scores
 from lcrp.context.tables import FLOAT_FORMAT
 from lcrp.datasets import open_dataset
 from lcrp.models import load_model
 from lcrp.store import open_store
+from lcrp.verification.heatmap_scores import heatmap_scores
 
 if __name__ == "__main__":
     with job(snakemake), open_store(snakemake.input.store) as store:

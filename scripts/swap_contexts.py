@@ -10,7 +10,7 @@ import matplotlib
 from job import job, whole
 from lcrp.datasets import open_dataset
 from lcrp.models import load_model
-from lcrp.quality import choose_examples, swap_following
+from lcrp.swaps import choose_examples, swap_following
 
 matplotlib.use("Agg")
 from matplotlib import pyplot

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from lcrp.analysis import AnalysisSettings, analyse, class_mapping
-from lcrp.annotation import Annotation
+from lcrp.analysis.annotation import Annotation
+from lcrp.analysis.recording import AnalysisSettings, analyse, class_mapping
 from lcrp.attribution import Explainer
 from lcrp.datasets import open_dataset
 from lcrp.errors import InputError

@@ -17,7 +17,7 @@ from loopback_server import Server
 from torch import nn
 
 from lcrp.acquire import entries_named, read_table
-from lcrp.acquire.tables import COLUMNS
+from lcrp.acquire.download_tables import COLUMNS
 from lcrp.models import build_model
 
 ROOT = Path(__file__).parents[2]

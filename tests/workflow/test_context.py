@@ -15,10 +15,10 @@ from projects import Project
 
 import lcrp
 from lcrp.context import open_tables
-from lcrp.context.heatmap_scores import COLUMNS as PAPER_COLUMNS
-from lcrp.context.verification import COLUMNS, METHODS, POINTS
 from lcrp.datasets import read_image
 from lcrp.store import open_store
+from lcrp.verification.heatmap_scores import COLUMNS as PAPER_COLUMNS
+from lcrp.verification.sensitivity import COLUMNS, METHODS, POINTS
 
 RESULTS = "results/regions"
 PLOTS = f"{RESULTS}/context/plots/matrix.png"

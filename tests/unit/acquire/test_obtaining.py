@@ -12,7 +12,7 @@ import pytest
 from lcrp import InputError
 from lcrp.acquire import FirstSeen, acquire_checkpoint, acquire_dataset, credentials
 from lcrp.acquire import cityscapes as module
-from lcrp.acquire.tables import COLUMNS
+from lcrp.acquire.download_tables import COLUMNS
 
 
 def zipped(members):

@@ -8,8 +8,9 @@ import torch
 from safetensors import safe_open
 
 from lcrp import InputError, load_model
-from lcrp.checkpoints import convert, manifest_of, read_checkpoint
-from lcrp.checkpoints.conversion import compare_keys
+from lcrp.checkpoints import read_checkpoint
+from lcrp.models import convert, manifest_of
+from lcrp.models.conversion import compare_keys
 from lcrp.models.loading import build_model
 
 NAMES = ("ship", "car", "kite")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lcrp.context import COLUMNS, context_tables, open_tables, read_effects, write_csv
 from lcrp.context.aggregation import aggregate
-from lcrp.context.effects import with_effects
+from lcrp.context.joined_effects import with_effects
 from lcrp.context.pairs import sign_test
 from lcrp.errors import InputError
 

@@ -7,7 +7,7 @@ import pytest
 
 from lcrp.context import aggregate, open_tables
 from lcrp.context.plots import draw_density, draw_layers, draw_matrix, draw_scores
-from lcrp.context.verification import METHODS, POINTS, summary
+from lcrp.verification.sensitivity import METHODS, POINTS, summary
 
 
 @pytest.fixture(params=["some", "none"])

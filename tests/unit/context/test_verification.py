@@ -9,14 +9,20 @@ import torch
 from PIL import Image
 from torch import nn
 
-from lcrp.analysis import AnalysisSettings, analyse
+from lcrp.analysis.recording import AnalysisSettings, analyse
 from lcrp.attribution import Explainer
 from lcrp.attribution.maps import feature_maps, relevance_maps
-from lcrp.context.backgrounds import KINDS, STRENGTHS, replaced_backgrounds
-from lcrp.context.heatmap_scores import COLUMNS as PAPER_COLUMNS
-from lcrp.context.heatmap_scores import heatmap_scores, outside_share
-from lcrp.context.published import LAYERS, VALUES, reported
-from lcrp.context.verification import (
+from lcrp.datasets import open_dataset
+from lcrp.errors import InputError
+from lcrp.models.base import DetectionModel, SegmentationModel
+from lcrp.models.predictions import Detections
+from lcrp.models.preprocessing import IMAGENET, UNIT, stretch
+from lcrp.store import merge_shards, open_store, write_shard
+from lcrp.verification.backgrounds import KINDS, STRENGTHS, replaced_backgrounds
+from lcrp.verification.heatmap_scores import COLUMNS as PAPER_COLUMNS
+from lcrp.verification.heatmap_scores import heatmap_scores, outside_share
+from lcrp.verification.published import LAYERS, VALUES, reported
+from lcrp.verification.sensitivity import (
     COLUMNS,
     METHODS,
     POINTS,
@@ -26,12 +32,6 @@ from lcrp.context.verification import (
     summary,
     verify,
 )
-from lcrp.datasets import open_dataset
-from lcrp.errors import InputError
-from lcrp.models.base import DetectionModel, SegmentationModel
-from lcrp.models.predictions import Detections
-from lcrp.models.preprocessing import IMAGENET, UNIT, stretch
-from lcrp.store import merge_shards, open_store, write_shard
 
 NAMES = ("background", "red", "green")
 SIDE = 24

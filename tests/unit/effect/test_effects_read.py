@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import lcrp
-from lcrp.effect.reading import Look, Reader
+from lcrp.effect.reader import Look, Reader
 from lcrp.models import build_model
 
 CLASSES = ("background", "boat", "car")

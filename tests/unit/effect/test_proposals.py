@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from lcrp.effect.proposals import Pair, co_occurring, leading_concepts, proposed_pairs
-from lcrp.effect.subjects import annotated_objects
+from lcrp.effect.recognised_objects import annotated_objects
 
 
 def test_pairs_come_from_what_meets_more_often_than_by_chance(world):

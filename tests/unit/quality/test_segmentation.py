@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from lcrp.models.geometry import Geometry
 from lcrp.quality import Confusion, segmentation_quality
-from lcrp.quality.predictions import labels_to_original
+from lcrp.quality.predicting import labels_to_original
 
 CLASSES = ("background", "cat", "dog", "owl")
 

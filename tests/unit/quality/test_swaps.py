@@ -10,8 +10,9 @@ from torch import nn
 from lcrp.datasets import open_dataset
 from lcrp.models.geometry import Geometry
 from lcrp.models.predictions import Detections, Segmentation
-from lcrp.quality import choose_examples, measure_quality, swap_following
+from lcrp.quality import measure_quality
 from lcrp.scenes import SceneOptions, truth, write_split
+from lcrp.swaps import choose_examples, swap_following
 
 OPTIONS = SceneOptions(size=64, test=24, plain=0.2, largest=18)
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from lcrp.analysis import AnalysisSettings, analyse
+from lcrp.analysis.recording import AnalysisSettings, analyse
 from lcrp.attribution import Explainer
 from lcrp.datasets import open_dataset
 from lcrp.models import build_model

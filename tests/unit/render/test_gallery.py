@@ -15,7 +15,7 @@ from lcrp.render import (
     read_summary,
 )
 from lcrp.render.atlas import TILE
-from lcrp.render.gallery import _covering
+from lcrp.render.chosen_figures import _covering
 
 
 def test_gallery_is_drawn_and_listed(segmented, tmp_path):

@@ -8,9 +8,9 @@ from PIL import Image
 from lcrp.errors import InputError
 from lcrp.report.data_files import plain, whole_numbers, write_data
 from lcrp.report.facts import key_figures, run_times, status_counts
-from lcrp.report.gallery import class_slugs, collect
+from lcrp.report.figures import class_slugs, collect
 from lcrp.report.libraries import classic_script, copy_libraries
-from lcrp.report.tables import columns_of, rows_of, write_by_layer
+from lcrp.report.table_data import columns_of, rows_of, write_by_layer
 
 
 def data_of(path):

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from lcrp.store import merge_shards, write_shard
-from lcrp.store.schema import IDENTITY, IMAGE_COLUMNS, RANKINGS, RECORDED, TARGET_COLUMNS
+from lcrp.store.format import IDENTITY, IMAGE_COLUMNS, RANKINGS, RECORDED, TARGET_COLUMNS
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import pytest
 
 from lcrp.errors import InputError
 from lcrp.store import LayerRecords, ShardRecords, read_shard, validate, write_shard
+from lcrp.store.format import RECORDED
 from lcrp.store.rounding import relative_error, round_mantissa
-from lcrp.store.schema import RECORDED
 from lcrp.store.shards import absolute_sums
 
 

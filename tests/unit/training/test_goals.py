@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 from lcrp.datasets import open_dataset
-from lcrp.quality import measure_quality, swap_following
+from lcrp.quality import measure_quality
 from lcrp.scenes import SceneOptions, truth, write_scenes
+from lcrp.swaps import swap_following
 from lcrp.training import train_model
 
 GOALS = {"demo-segmentation": "mIoU", "demo-detection": "mAP50"}

@@ -12,7 +12,7 @@ from lcrp.errors import InputError
 from lcrp.models import build_model, load_model
 from lcrp.scenes import write_split
 from lcrp.training import TrainingOptions, train_model
-from lcrp.training.examples import RUN, batches, load_examples
+from lcrp.training.batches import RUN, batches, load_examples
 from lcrp.training.segmentation_loss import segmentation_loss
 
 ANCHORS = [[[19, 12], [14, 17], [18, 18]], [[23, 15], [16, 21], [22, 22]], [[90, 90]] * 3]

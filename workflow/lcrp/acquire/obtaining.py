@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from lcrp.acquire.cityscapes import download_package
+from lcrp.acquire.download_tables import entries_named
 from lcrp.acquire.downloads import download
-from lcrp.acquire.tables import entries_named
 from lcrp.acquire.unpacking import unpack
 from lcrp.acquire.verifying import WrongFile, verify
 from lcrp.errors import InputError

@@ -16,11 +16,11 @@ from lcrp.attribution.engine import (
 )
 from lcrp.attribution.extents import arriving
 from lcrp.attribution.landing import Fields, Landing
-from lcrp.attribution.layers import select_layers
 from lcrp.attribution.memory import exhausted, keep_freed_memory
 from lcrp.attribution.rows import Rows, windows
 from lcrp.attribution.targets import Prediction, Targets, extent, initial_relevance
 from lcrp.errors import InputError
+from lcrp.layers import select_layers
 
 PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "float64": torch.float64}
 log = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 from lcrp.checkpoints.pickles import Refused, StandIn, check_archive, load_inert
+from lcrp.checkpoints.recognition import recognise
 from lcrp.errors import InputError
-from lcrp.models.recognition import recognise
 
 # What evaluation scripts read first comes first: the moving average, where there is one.
 WRAPPERS = (

@@ -7,8 +7,8 @@ says what every column means.
 """
 
 from lcrp.context.aggregation import aggregate
-from lcrp.context.columns import COLUMNS
-from lcrp.context.effects import read_effects
+from lcrp.context.context_columns import COLUMNS
+from lcrp.context.joined_effects import read_effects
 from lcrp.context.tables import ContextTables, context_tables, open_tables, write_csv
 
 __all__ = [

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lcrp.context.bootstrap import ImageBootstrap
-from lcrp.context.columns import (
+from lcrp.context.context_columns import (
     COLUMNS,
     EFFECTS,
     FEW,

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from lcrp.context.columns import COLUMNS, EFFECTS, NONE, UNLABELLED
+from lcrp.context.context_columns import COLUMNS, EFFECTS, NONE, UNLABELLED
 
 EXACT_IMAGES = 12
 DRAWS = 4000

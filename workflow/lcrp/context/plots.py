@@ -4,7 +4,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from lcrp.context.verification import METHODS
+from lcrp.verification.sensitivity import METHODS
 
 MAP = matplotlib.colormaps["cividis"]
 _STYLE = {
@@ -18,7 +18,7 @@ _STYLE = {
 def draw_density(points, summary, path, most=40):
     """Score against measured sensitivity, a panel per layer and method, as density.
 
-    points, summary: of `lcrp.context.verification.verify`. path: PNG. most: of more layers than
+    points, summary: of `lcrp.verification.sensitivity.verify`. path: PNG. most: of more layers than
     that, so many are drawn, evenly spread from the first to the last.
     """
     known = list(dict.fromkeys(points["layer"]))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lcrp.context.bootstrap import ImageBootstrap
-from lcrp.context.columns import FEW, NO_RELEVANCE, NONE
+from lcrp.context.context_columns import FEW, NO_RELEVANCE, NONE
 
 # Stored numbers are rounded: a share may exceed its bounds by that much and still be exact.
 TOLERANCE = 2.0**-9

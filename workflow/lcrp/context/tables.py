@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from lcrp.context.aggregation import aggregate
-from lcrp.context.columns import COLUMNS, FEW, KINDS, UNLABELLED
-from lcrp.context.effects import with_effects
+from lcrp.context.context_columns import COLUMNS, FEW, KINDS, UNLABELLED
+from lcrp.context.joined_effects import with_effects
 from lcrp.context.scores import NOTHING
 from lcrp.errors import InputError
 from lcrp.store.archive import ArchiveReader

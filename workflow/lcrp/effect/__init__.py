@@ -5,8 +5,8 @@ a control, and says what the model's answers do. `COLUMNS` says what the table h
 """
 
 from lcrp.effect.ablation import ablate_context, draw_ablation
-from lcrp.effect.columns import COLUMNS, EXAMPLE_COLUMNS
-from lcrp.effect.examples import write_examples
+from lcrp.effect.before_after import write_examples
+from lcrp.effect.effect_columns import COLUMNS, EXAMPLE_COLUMNS
 from lcrp.effect.measuring import Effects, measure_effects
 from lcrp.effect.settings import EffectSettings
 

@@ -11,9 +11,9 @@ from tqdm import tqdm
 
 from lcrp.effect.measuring import Regions
 from lcrp.effect.proposals import leading_concepts
-from lcrp.effect.reading import Reader
+from lcrp.effect.reader import Reader
+from lcrp.effect.recognised_objects import Pictures, annotated_objects, find_subjects, things_of
 from lcrp.effect.settings import EffectSettings
-from lcrp.effect.subjects import Pictures, annotated_objects, find_subjects, things_of
 from lcrp.errors import InputError, nearest
 
 COLUMNS = {

@@ -13,8 +13,8 @@ import torch
 from lcrp.attribution import Explainer
 from lcrp.attribution.targets import Targets
 from lcrp.effect.measuring import measure_effects
+from lcrp.effect.recognised_objects import Pictures, annotated_objects
 from lcrp.effect.settings import EffectSettings
-from lcrp.effect.subjects import Pictures, annotated_objects
 
 COMPOSITES = {
     "z+": "EpsilonPlusFlat",

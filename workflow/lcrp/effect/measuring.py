@@ -10,12 +10,12 @@ import pandas as pd
 from tqdm import tqdm
 
 from lcrp.effect import pixels as change
-from lcrp.effect.columns import COLUMNS
+from lcrp.effect.effect_columns import COLUMNS
 from lcrp.effect.proposals import co_occurring, leading_concepts, proposed_pairs
-from lcrp.effect.reading import Reader
+from lcrp.effect.reader import Reader
+from lcrp.effect.recognised_objects import Pictures, annotated_objects, find_subjects, things_of
 from lcrp.effect.settings import EffectSettings
 from lcrp.effect.statistics import contrast, holm
-from lcrp.effect.subjects import Pictures, annotated_objects, find_subjects, things_of
 
 # Of the budget, at most this share finds out which objects are recognised.
 FIRST_LOOK = 0.25

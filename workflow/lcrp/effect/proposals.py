@@ -5,7 +5,7 @@ from itertools import zip_longest
 
 import numpy as np
 
-from lcrp.effect.subjects import things_of
+from lcrp.effect.recognised_objects import things_of
 
 
 @dataclass(frozen=True)

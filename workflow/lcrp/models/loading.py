@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 from torch.overrides import TorchFunctionMode
 
+from lcrp.checkpoints import read_checkpoint
+from lcrp.checkpoints.recognition import recognise
 from lcrp.errors import InputError
-from lcrp.models.recognition import recognise
 
 HOMES = {  # architecture: module and class
     "unet": ("unet", "UNet"),
@@ -79,8 +80,6 @@ def load_model(name, weights, *, classes=None, **options):
     if isinstance(weights, Mapping):
         source, state = "state dict", weights
     else:
-        from lcrp.checkpoints import read_checkpoint
-
         source = Path(weights).name
         state, info = read_checkpoint(weights)
         held = info.get("architecture")

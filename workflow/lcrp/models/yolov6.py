@@ -13,7 +13,7 @@ from torch import nn
 from lcrp.errors import InputError
 from lcrp.models.boxes import cells, corners
 from lcrp.models.predictions import Detections
-from lcrp.models.yolo import STRIDES, YOLO
+from lcrp.models.yolo_family import STRIDES, YOLO
 
 SIZES = {"yolov6s": (0.33, 0.50)}  # depth and width multiples
 BACKBONE_CHANNELS = (64, 128, 256, 512, 1024)

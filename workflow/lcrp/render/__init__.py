@@ -5,10 +5,10 @@
 """
 
 from lcrp.render.atlas import draw_atlas
+from lcrp.render.chosen_figures import chosen_targets, draw_explanations, most_context_dependent
 from lcrp.render.compose import Composer, Settings, parse_target
 from lcrp.render.explanation import ConceptPart, Explanation, Marked, Reference, file_name
 from lcrp.render.figure import draw_figure, figure_bytes, read_summary, save_figure
-from lcrp.render.gallery import chosen_targets, draw_explanations, most_context_dependent
 from lcrp.render.references import References
 
 __all__ = [

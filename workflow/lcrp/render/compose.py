@@ -281,8 +281,8 @@ class _Scene:
 
     def __init__(self, sample, model, geometry, targets, single):
         # Imports torch, which is not needed to draw or to collect what was drawn.
-        from lcrp.analysis import class_mapping
-        from lcrp.annotation import Annotation
+        from lcrp.analysis.annotation import Annotation
+        from lcrp.analysis.recording import class_mapping
 
         self.task, self.geometry = model.task, geometry
         self.things, self.of_class, self.single, self.iou = None, [], None, np.nan

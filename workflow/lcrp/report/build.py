@@ -16,11 +16,11 @@ import lcrp
 from lcrp.errors import InputError
 from lcrp.render import file_name
 from lcrp.render.figure import percent
-from lcrp.report import tables as table_files
+from lcrp.report import table_data as table_files
 from lcrp.report.data_files import whole_numbers, write_data
-from lcrp.report.examples import collect_examples, picture_of
 from lcrp.report.facts import key_figures, model_facts, run_times, status_counts
-from lcrp.report.gallery import class_slugs, collect
+from lcrp.report.figures import class_slugs, collect
+from lcrp.report.interventions import collect_examples, picture_of
 from lcrp.report.libraries import copy_libraries
 from lcrp.report.profiles import layer_profile
 from lcrp.store import open_store

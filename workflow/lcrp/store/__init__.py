@@ -5,10 +5,10 @@ experiment, `open_store` to read it, `validate` to check a file. The format is d
 docs/store.md. `import_crp` and `export_crp` exchange reference samples with zennit-crp.
 """
 
+from lcrp.store.concept_store import ConceptStore, open_store
 from lcrp.store.crp_export import export_crp
 from lcrp.store.crp_import import import_crp
 from lcrp.store.merging import merge_shards
-from lcrp.store.reading import ConceptStore, open_store
 from lcrp.store.records import LayerRecords, ShardRecords
 from lcrp.store.shards import read_shard, write_shard
 from lcrp.store.validation import validate

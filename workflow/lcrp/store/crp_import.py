@@ -10,10 +10,10 @@ from lcrp.errors import InputError
 from lcrp.store.archive import ArchiveWriter
 from lcrp.store.best_rows import write_ranking
 from lcrp.store.crp_directories import RANKED_BY, Best, load
+from lcrp.store.format import TYPES
 from lcrp.store.records import column_values, json_attributes
 from lcrp.store.rounding import RELATIVE_ERROR
 from lcrp.store.row_order import natural_key
-from lcrp.store.schema import TYPES
 from lcrp.store.shards import layer_attributes, write_table
 
 

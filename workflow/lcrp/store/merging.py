@@ -8,11 +8,11 @@ import numpy as np
 from lcrp.errors import InputError
 from lcrp.store.archive import ArchiveWriter
 from lcrp.store.best_rows import RANKED, rank_layer, rows_of_classes
+from lcrp.store.format import ABSOLUTE_SUM, RECORDED, SCHEMA
 from lcrp.store.layout import chunk_shape
 from lcrp.store.limits import require_limits
 from lcrp.store.rounding import RELATIVE_ERROR
 from lcrp.store.row_order import sorted_images, sorted_pairs, sorted_targets
-from lcrp.store.schema import ABSOLUTE_SUM, RECORDED, SCHEMA
 from lcrp.store.shard_identity import common_attributes, common_shapes, describe, require_same
 from lcrp.store.shards import array_attributes, layer_attributes, open_records, write_table
 

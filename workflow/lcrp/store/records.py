@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lcrp.errors import InputError
-from lcrp.store.schema import AXIS_OF_TABLE, RECORDED, REQUIRED, SCHEMA, TYPES
+from lcrp.store.format import AXIS_OF_TABLE, RECORDED, REQUIRED, SCHEMA, TYPES
 
 
 @dataclass

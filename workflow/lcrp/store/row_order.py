@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lcrp.errors import InputError
-from lcrp.store.schema import TYPES
+from lcrp.store.format import TYPES
 
 
 def natural_key(text):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from lcrp.errors import InputError
-from lcrp.store.schema import AXIS_OF_TABLE, IDENTITY, IDENTITY_WORDS, RECORDED, RESERVED
+from lcrp.store.format import AXIS_OF_TABLE, IDENTITY, IDENTITY_WORDS, RECORDED, RESERVED
 from lcrp.store.shards import read_table
 
 

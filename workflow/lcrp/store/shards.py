@@ -5,9 +5,7 @@ import pandas as pd
 
 from lcrp.errors import InputError
 from lcrp.store.archive import ArchiveReader, ArchiveWriter
-from lcrp.store.records import LayerRecords, ShardRecords, check, json_attributes
-from lcrp.store.rounding import RELATIVE_ERROR, relative_error, round_mantissa
-from lcrp.store.schema import (
+from lcrp.store.format import (
     ABSOLUTE_SUM,
     AXIS_OF_TABLE,
     IMAGE_COLUMNS,
@@ -17,6 +15,8 @@ from lcrp.store.schema import (
     SCHEMA,
     TARGET_COLUMNS,
 )
+from lcrp.store.records import LayerRecords, ShardRecords, check, json_attributes
+from lcrp.store.rounding import RELATIVE_ERROR, relative_error, round_mantissa
 
 _MEANINGS = {"images": IMAGE_COLUMNS, "targets": TARGET_COLUMNS, "pairs": PAIR_COLUMNS}
 

@@ -4,9 +4,9 @@ import numpy as np
 
 from lcrp.errors import InputError
 from lcrp.store.best_rows import RANKED
+from lcrp.store.concept_store import ConceptStore
+from lcrp.store.format import AXIS_OF_TABLE, RECORDED, REQUIRED
 from lcrp.store.ranking import normalised
-from lcrp.store.reading import ConceptStore
-from lcrp.store.schema import AXIS_OF_TABLE, RECORDED, REQUIRED
 
 _PARTS = ("index", "value", "position")
 

@@ -11,8 +11,8 @@ from tqdm import trange
 
 from lcrp.errors import InputError
 from lcrp.models import build_model
+from lcrp.training.batches import batches, load_examples
 from lcrp.training.detection_loss import detection_loss
-from lcrp.training.examples import batches, load_examples
 from lcrp.training.options import TrainingOptions
 from lcrp.training.segmentation_loss import segmentation_loss
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from lcrp.context.columns import COLUMNS
+from lcrp.context.context_columns import COLUMNS
 from lcrp.errors import InputError
 
 # Intervention that decides about the rows of a table, and what tells these apart. Others, as noise

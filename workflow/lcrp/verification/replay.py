@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from lcrp.analysis import class_mapping
-from lcrp.annotation import Annotation
+from lcrp.analysis.annotation import Annotation
+from lcrp.analysis.recording import class_mapping
 from lcrp.attribution.targets import Targets
 
 

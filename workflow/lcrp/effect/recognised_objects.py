@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lcrp.effect.pixels import content_of
-from lcrp.effect.reading import Look, Reading
+from lcrp.effect.reader import Look, Reading
 from lcrp.errors import InputError
 
 CACHED = 128  # pictures

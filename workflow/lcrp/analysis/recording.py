@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lcrp.annotation import Annotation
+from lcrp.analysis.annotation import Annotation
 from lcrp.attribution.memory import exhausted
 from lcrp.errors import InputError, nearest
 from lcrp.store import LayerRecords, ShardRecords

@@ -10,8 +10,8 @@ import pandas as pd
 
 from lcrp.errors import InputError
 from lcrp.store.best_rows import RANKED, pick
+from lcrp.store.format import RECORDED
 from lcrp.store.ranking import normalised
-from lcrp.store.schema import RECORDED
 from lcrp.store.shards import open_records, read_table
 
 _KINDS = {"relevance": "relmax", "activation": "actmax"}

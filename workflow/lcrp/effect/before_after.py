@@ -3,7 +3,7 @@
 import cv2
 import pandas as pd
 
-from lcrp.effect.columns import EXAMPLE_COLUMNS
+from lcrp.effect.effect_columns import EXAMPLE_COLUMNS
 
 INDEX = "index.csv"
 

@@ -13,8 +13,8 @@ import pandas as pd
 import torch
 
 from lcrp.context.aggregation import choose_layers, target_notes
-from lcrp.context.columns import NONE
-from lcrp.context.subjects import Subjects
+from lcrp.context.context_columns import NONE
+from lcrp.verification.replay import Subjects
 
 log = logging.getLogger(__name__)
 COLUMNS = {

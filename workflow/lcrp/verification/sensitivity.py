@@ -16,12 +16,12 @@ from torch.nn import functional
 from lcrp.attribution import Explainer, Targets
 from lcrp.attribution.maps import feature_maps, relevance_maps
 from lcrp.context.aggregation import target_notes
-from lcrp.context.backgrounds import replaced_backgrounds
-from lcrp.context.columns import NONE
-from lcrp.context.heatmap_scores import leading_concepts, outside_share
-from lcrp.context.published import reported
-from lcrp.context.subjects import Subjects, on_other_images
+from lcrp.context.context_columns import NONE
 from lcrp.errors import InputError
+from lcrp.verification.backgrounds import replaced_backgrounds
+from lcrp.verification.heatmap_scores import leading_concepts, outside_share
+from lcrp.verification.published import reported
+from lcrp.verification.replay import Subjects, on_other_images
 
 METHODS = (
     "L-CRP", "transported L-CRP", "latent LRP", "activation", "GradCAM", "SS-GradCAM",

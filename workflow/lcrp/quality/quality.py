@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lcrp.quality.detection import detection_quality
-from lcrp.quality.predictions import predict
+from lcrp.quality.predicting import predict
 from lcrp.quality.segmentation import Confusion
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from lcrp.quality.predictions import predict
+from lcrp.quality.predicting import predict
 
 IOU = 0.5  # with an object's box, for a box to be about it
 OUTCOMES = ("follows", "stays", "other", "missed")

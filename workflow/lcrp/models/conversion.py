@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from lcrp.checkpoints.reading import read_checkpoint
 from lcrp.errors import InputError
+from lcrp.models.loading import load_model
 
 
 def sha256(path):
@@ -37,8 +38,6 @@ def convert(source, destination, architecture, classes=None, options=None):
 
     Raises InputError for a source that cannot be read or does not fit.
     """
-    from lcrp.models import load_model
-
     source, destination = Path(source), Path(destination)
     if destination.suffix != ".safetensors":
         raise InputError(f"{destination}: converted weights end in .safetensors; rename it")
