@@ -18,6 +18,9 @@ HOMES = {  # architecture: module and class
     "deeplabv3plus": ("deeplabv3plus", "DeepLabV3Plus"),
     **{f"yolov5{size}": ("yolov5", "YOLOv5") for size in ("n", "s", "m", "l", "x", "")},
     **{f"yolov6{size}": ("yolov6", "YOLOv6") for size in ("s", "")},
+    **{f"yolov8{size}": ("yolov8", "YOLOv8") for size in ("n", "s", "m", "l", "x", "")},
+    **{f"yolo11{size}": ("yolo11", "YOLO11") for size in ("n", "s", "m", "l", "x", "")},
+    **{f"yolo26{size}": ("yolo26", "YOLO26") for size in ("n", "s", "m", "l", "x", "")},
     "ssd512": ("ssd", "SSD512"),
     **{
         name: ("torchvision_models", "TorchvisionSegmentation")
