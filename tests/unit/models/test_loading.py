@@ -11,6 +11,7 @@ from lcrp.models import architectures, build_model, load_model
 from lcrp.models.class_names import CITYSCAPES, COCO, COCO_WITH_BACKGROUND, VOC
 
 SMALL = {"width": 0.125, "input_size": (64, 64)}
+FAMILIES = ("yolov5", "yolov6", "yolov8", "yolo11", "yolo26")
 
 
 def same(model, other):
@@ -91,7 +92,7 @@ def test_weights_of_another_architecture_are_recognised(trained):
     assert "look like yolov5n, not yolov5s" in refusal("yolov5s", published.network.state_dict())
 
 
-@pytest.mark.parametrize("name", [n for n in architectures() if n not in ("yolov5", "yolov6")])
+@pytest.mark.parametrize("name", [n for n in architectures() if n not in FAMILIES])
 def test_every_architecture_is_recognised(name):
     other = "yolov5n" if name != "yolov5n" else "yolov5s"
     with torch.device("meta"):

@@ -109,14 +109,15 @@ class AnchorFreeYOLO(YOLO):
     """A YOLO model whose boxes have class scores alone, one box per cell.
 
     sizes: {architecture: Scale} of the published ones. usual: the one that a network of other
-    multiples starts from. built: the network of (count of classes, Scale). class_bias: key of a
-    head's bias, one number per class.
+    multiples starts from. built: the network of (count of classes, Scale). head, class_branch:
+    where its head and the branches of the classes are.
     """
 
     sizes: dict
     usual: str
     built: type
-    class_bias: str
+    head: str
+    class_branch = "cv3"
     evaluation = Suppression(confidence=0.001, iou=0.7, most=300)
 
     def __init__(
@@ -143,11 +144,15 @@ class AnchorFreeYOLO(YOLO):
 
     @classmethod
     def adapted(cls, state):
+        if any(key.startswith(f"{cls.head}.proto.") for key in state):
+            # A network for instance masks (-seg): this detector, and more beside its heads.
+            masks = tuple(f"{cls.head}.{part}." for part in ("proto", "cv4", "one2one_cv4"))
+            state = {key: value for key, value in state.items() if not key.startswith(masks)}
         return with_batch_norms(state)
 
     @classmethod
     def class_count(cls, state):
-        bias = state.get(cls.class_bias)
+        bias = state.get(f"{cls.head}.{cls.class_branch}.0.2.bias")
         return None if bias is None else len(bias)
 
     def _levels(self, outputs, threshold):

@@ -10,6 +10,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from lcrp.checkpoints import read_checkpoint
+from lcrp.checkpoints.neighbours import neighbour
 from lcrp.checkpoints.recognition import recognise
 from lcrp.errors import InputError
 
@@ -171,6 +172,9 @@ def _check(source, model, state):
 
 def _mismatch(source, model, state, expected, missing, surplus, differing):
     name = model.architecture
+    near = neighbour(state)
+    if near:
+        return f"{source}: it holds {near.what}, not {name}; {near.remedy}"
     found = recognise(state)
     count = type(model).class_count(state)
     other = count is not None and count != len(model.classes)

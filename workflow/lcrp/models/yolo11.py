@@ -132,7 +132,7 @@ class YOLO11(AnchorFreeYOLO):
     sizes = SIZES
     usual = "yolo11n"
     built = Network
-    class_bias = "model.23.cv3.0.2.bias"
+    head = "model.23"
     # The three inputs of the head, through one of which all relevance passes, and the end of the
     # backbone.
     default_layers = (

@@ -90,7 +90,8 @@ class YOLO26(AnchorFreeYOLO):
     sizes = SIZES
     usual = "yolo26n"
     built = Network
-    class_bias = "model.23.one2one_cv3.0.2.bias"
+    head = "model.23"
+    class_branch = "one2one_cv3"
     # The three inputs of the head, through one of which all relevance passes, and the end of the
     # backbone.
     default_layers = (

@@ -129,7 +129,7 @@ class YOLOv5(YOLO):
     def adapted(cls, state):
         # Release 6.0 also kept the anchors multiplied by the stride.
         kept = {key: value for key, value in state.items() if key != "model.24.anchor_grid"}
-        return with_batch_norms(kept)
+        return with_batch_norms(_without_masks(kept))
 
     @classmethod
     def class_count(cls, state):
@@ -163,6 +163,21 @@ class YOLOv5(YOLO):
             base=(anchor * (5 + len(self.classes)) + 5) * area + cell,
             stride=torch.full_like(cell, area),
         )
+
+
+def _without_masks(state):
+    """The detector of a network for instance masks (-seg): its heads end in weights of masks."""
+    prototypes = state.get("model.24.proto.cv3.conv.weight")
+    if prototypes is None:
+        return state
+    kept = {}
+    for key, value in state.items():
+        if key.startswith("model.24.m."):
+            per_anchor = value.unflatten(0, (3, -1))
+            value = per_anchor[:, : per_anchor.shape[1] - len(prototypes)].flatten(0, 1)
+        if not key.startswith("model.24.proto."):
+            kept[key] = value
+    return kept
 
 
 def _valid_anchors(anchors):

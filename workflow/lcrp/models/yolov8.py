@@ -68,7 +68,7 @@ class YOLOv8(AnchorFreeYOLO):
     sizes = SIZES
     usual = "yolov8n"
     built = Network
-    class_bias = "model.22.cv3.0.2.bias"
+    head = "model.22"
     # The three inputs of the head, through one of which all relevance passes, and the end of the
     # backbone.
     default_layers = (
