@@ -115,10 +115,9 @@ def main():
     parser.add_argument("--json", type=Path, help="write the same numbers to this file")
     arguments = parser.parse_args()
     rows, details = [], {}
-    both = {p.name for p in arguments.before.iterdir()} & {
-        p.name for p in arguments.after.iterdir()
-    }
-    for name in sorted(both):
+    folders = (arguments.before, arguments.after)
+    names = [{path.name for path in folder.iterdir()} for folder in folders]
+    for name in sorted(set.intersection(*names)):
         if (arguments.before / name).is_dir():
             found, details[name] = compare(arguments.before / name, arguments.after / name)
             rows += found
