@@ -212,7 +212,7 @@ class Floor:
         visitors = {i: lambda sent, i=i: rows.setdefault(i, len(sent.rows)) for i in nodes}
         layers = prediction.record.program.layers.values()
         walk = Walk(prediction.record, needed=list(layers))
-        walk.run(seeds(targets), visitors)
+        walk.run(seeds(prediction, targets), visitors)
         rows.pop(min(layers), None)
         return rows
 

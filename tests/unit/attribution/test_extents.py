@@ -81,7 +81,7 @@ def check(monkeypatch, explainer, prediction, targets, masks):
     monkeypatch.setattr(rows, "_worthwhile", lambda window, size: False)
     record, program = prediction.record, prediction.record.program
     maps = [i for i, n in enumerate(program.graph.nodes) if n.shape and len(n.shape) == 4]
-    seeded = seeds(targets)
+    seeded = seeds(prediction, targets)
     arrived = arriving(program, starts(seeded), len(targets))
     visitors = {i: lambda message, i=i: assert_within(message, arrived[i]) for i in maps}
     Walk(record, maps).run(seeded, visitors)

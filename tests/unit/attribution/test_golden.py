@@ -257,7 +257,7 @@ def test_gradients_agree(cases, name, entry):
     targets = case.targets(prediction, 1)
     if entry == "GradientComposite":
         for layer, relu in behind_relu_in_place(case, prediction.record.program).items():
-            result.relevance[layer] = relevance_at(targets, [relu])[relu].sum((2, 3))
+            result.relevance[layer] = relevance_at(prediction, targets, [relu])[relu].sum((2, 3))
     found = differences(case, result, 0, f"{entry}/")
     broken = {layer: error for layer, error in found.items() if not error < GRADIENTS}
     assert not broken

@@ -30,8 +30,13 @@ from lcrp.models.base import Model
 PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16, "float64": torch.float64}
 
 
-class Forward(NamedTuple):
-    """A forward pass that ended before the outputs. size: (H, W) of the images."""
+class PartialPass(NamedTuple):
+    """A forward pass that ended before the outputs, for `Explainer.neurons`.
+
+    Attributes:
+        record: what it left behind.
+        size: (H, W) of the images.
+    """
 
     record: Record
     size: tuple[int, int]
@@ -115,7 +120,7 @@ class Explainer:
         size, record = self._forward(images, activations)
         return Prediction(self.model, record, size)
 
-    def forward(self, images: torch.Tensor, layers: str | Iterable[str]) -> Forward:
+    def forward(self, images: torch.Tensor, layers: str | Iterable[str]) -> PartialPass:
         """A forward pass over images that ends with the deepest of some layers, for `neurons`.
 
         It takes less time than `predict`, and predicts nothing.
@@ -125,7 +130,7 @@ class Explainer:
             layers: "all", "default", names or patterns.
         """
         size, record = self._forward(images, until=self.select(layers))
-        return Forward(record, size)
+        return PartialPass(record, size)
 
     def _forward(self, images, activations=(), until=None):
         images = torch.as_tensor(images)
@@ -224,7 +229,7 @@ class Explainer:
                 visitors[node] = keeping_visitor(kept, node, visitors[node])
         if heatmaps:
             visitors[0] = heatmap_visitor(result.heatmaps)
-        seeded = seeds(targets)
+        seeded = seeds(targets.prediction, targets)
         begin = starts(seeded)
         Walk(record, list(visitors) or [0]).run(seeded, visitors, whole=False)
 
@@ -293,7 +298,7 @@ class Explainer:
         check_concepts(name, self.layers[name], concepts)
         prediction = target.prediction
         node = prediction.record.program.layers[name]
-        (relevance,) = relevance_at([target], [node])[node]
+        (relevance,) = relevance_at(prediction, [target], [node])[node]
         start = node, target.image, relevance
         return concept_heatmaps(
             prediction.record, prediction.size, start, concepts, positions, self.batching
@@ -301,7 +306,7 @@ class Explainer:
 
     def neurons(
         self,
-        seen: Forward | Prediction,
+        seen: PartialPass | Prediction,
         layer: str,
         images: Sequence[int],
         concepts: Sequence[int],

@@ -6,36 +6,43 @@ import torch
 
 from lcrp.attribution.forward import run
 from lcrp.attribution.seeds import seeds
-from lcrp.attribution.targets import Target
+from lcrp.attribution.targets import Prediction, Target, Targets
 from lcrp.attribution.walk import Walk
 
 
-def relevance_maps(explainer, targets: Sequence[Target], layers: Iterable[str]) -> dict:
+def relevance_maps(
+    explainer, targets: Iterable[Target], layers: Iterable[str]
+) -> dict[str, torch.Tensor]:
     """Relevance at the outputs of convolutions; zero where none arrives.
 
     Args:
         explainer: the `Explainer` that predicted.
-        targets: of one prediction, one at least, ordered by image.
+        targets: of one prediction, one at least.
         layers: names.
 
     Returns:
         {layer: (T, C, h, w)} on the explainer's device.
     """
-    nodes = {name: targets[0].prediction.record.program.layers[name] for name in layers}
-    maps = relevance_at(targets, nodes.values())
+    targets = Targets.of(targets)
+    program = targets.prediction.record.program
+    nodes = {name: program.layers[name] for name in layers}
+    maps = relevance_at(targets.prediction, targets, nodes.values())
     return {name: maps[node] for name, node in nodes.items()}
 
 
 @torch.no_grad()
-def relevance_at(targets: Sequence[Target], nodes: Iterable[int]) -> dict[int, torch.Tensor]:
+def relevance_at(
+    prediction: Prediction, targets: Sequence[Target], nodes: Iterable[int]
+) -> dict[int, torch.Tensor]:
     """{node: (T, C, h, w)} relevance at the outputs of nodes; zero where none arrives.
 
     Args:
-        targets: of one prediction, one at least, ordered by image.
+        prediction: whose targets they are.
+        targets: one at least.
         nodes: indices in the graph of the prediction's program, of nodes that give maps.
     """
-    prediction, nodes = targets[0].prediction, list(nodes)
-    graph = prediction.record.program.graph
+    nodes, graph = list(nodes), prediction.record.program.graph
+    order = sorted(range(len(targets)), key=lambda place: targets[place].image)
     maps = {}
     for node in nodes:
         shape = graph.nodes[node].shape[1:]
@@ -43,16 +50,17 @@ def relevance_at(targets: Sequence[Target], nodes: Iterable[int]) -> dict[int, t
 
     def keep(node):
         def visit(message):
-            maps[node][list(message.rows.members)] = message.values
+            maps[node][[order[member] for member in message.rows.members]] = message.values
 
         return visit
 
     walk = Walk(prediction.record, needed=nodes)
-    walk.run(seeds(targets), {node: keep(node) for node in nodes})
+    seeded = seeds(prediction, [targets[place] for place in order])
+    walk.run(seeded, {node: keep(node) for node in nodes})
     return maps
 
 
-def feature_maps(explainer, images: torch.Tensor, layers: Iterable[str]) -> dict:
+def feature_maps(explainer, images: torch.Tensor, layers: Iterable[str]) -> dict[str, torch.Tensor]:
     """Outputs of convolutions, batch norms merged.
 
     Args:

@@ -9,16 +9,16 @@ from collections.abc import Sequence
 import torch
 
 from lcrp.attribution.rows import Messages, Rows, windows
-from lcrp.attribution.targets import Target, Targets
+from lcrp.attribution.targets import Prediction, Target
 
 
-def seeds(targets: Targets) -> dict[int, Messages]:
+def seeds(prediction: Prediction, targets: Sequence[Target]) -> dict[int, Messages]:
     """{node: message} of initial relevance, for each output in which a target starts.
 
     Args:
+        prediction: whose targets they are.
         targets: one at least; ordered by image, as `Targets` are.
     """
-    prediction = targets[0].prediction
     everyone = Rows([target.image for target in targets])
     graph = prediction.record.program.graph
     made = {}

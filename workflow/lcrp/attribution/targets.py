@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from lcrp.errors import InputError, nearest
 from lcrp.models.predictions import Segmentation
+from lcrp.object_masks import box_mask
 
 
 @dataclass(frozen=True)
@@ -116,13 +117,7 @@ class Targets(Sequence):
             mask = torch.zeros(height * width, dtype=torch.bool)
             mask[target.index.cpu() % (height * width)] = True
             return mask.view(height, width)
-        x1, y1, x2, y2 = target.box
-        mask = torch.zeros(height, width, dtype=torch.bool)
-        mask[
-            max(round(y1), 0) : max(round(y2), 0),
-            max(round(x1), 0) : max(round(x2), 0),
-        ] = True
-        return mask
+        return torch.from_numpy(box_mask([target.box], (height, width)))
 
 
 class Prediction:
