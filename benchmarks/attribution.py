@@ -34,9 +34,10 @@ import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from lcrp.attribution import Explainer, Targets
-from lcrp.attribution.engine import Walk
-from lcrp.attribution.linear import UniformShares
+from lcrp.attribution import Explainer, Targets, keep_freed_memory
+from lcrp.attribution.seeds import seeds
+from lcrp.attribution.sharing import UniformShares
+from lcrp.attribution.walk import Walk
 from lcrp.datasets import open_dataset
 from lcrp.models import build_model, load_model
 
@@ -120,6 +121,7 @@ class Bench:
     def __init__(self, name, images, precision):
         self.name = name
         self.model, self.images, self.classes = prepared(name, images)
+        keep_freed_memory()
         self.explainer = Explainer(self.model, precision=precision)
         self.layers = list(self.explainer.layers)
         whole = self.explainer.predict(self.images)
@@ -191,7 +193,7 @@ class Floor:
             if isinstance(node.module, torch.nn.Conv2d | torch.nn.ConvTranspose2d)
         }
         yield [(*node, count, "forward", 1) for node in nodes.values()]
-        prepared, most = set(), explainer.at_once(program)
+        prepared, most = set(), explainer.batching.at_once(program)
         for start in range(0, len(targets), most):
             together = targets[start : start + most]
             for i, arrived in self._arrived(prediction, together, nodes).items():
@@ -207,10 +209,10 @@ class Floor:
     def _arrived(self, prediction, targets, nodes):
         """{node: how many targets have relevance there} above the shallowest layer."""
         rows = {}
-        visitors = {i: lambda _, members, i=i: rows.setdefault(i, len(members)) for i in nodes}
+        visitors = {i: lambda sent, i=i: rows.setdefault(i, len(sent.rows)) for i in nodes}
         layers = prediction.record.program.layers.values()
         walk = Walk(prediction.record, needed=list(layers))
-        walk.run(self.bench.explainer._seeds(prediction, targets), visitors)
+        walk.run(seeds(prediction, targets), visitors)
         rows.pop(min(layers), None)
         return rows
 

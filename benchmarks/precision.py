@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from lcrp.attribution import Explainer
+from lcrp.attribution import Explainer, keep_freed_memory
 
 TOP = 10
 
@@ -47,6 +47,7 @@ def measure(size, count, precision):
     """Percentiles over layers and targets."""
     attribution.CASES["precision"] = ("yolov5n", size)
     model, images, classes = attribution.prepared("precision", count)
+    keep_freed_memory()
     plain = Explainer(model, device="cpu")
     other = Explainer(model, device="cpu", precision=precision)
     correlations, kept, differences = [], [], []
