@@ -73,9 +73,9 @@ NAMED = {
     "EpsilonPlus": lambda: _base(zennit_rules.ZPlus()),
     "EpsilonGammaFlat": lambda: _flat_first(_Marker(rules.signed_gamma(0.25))),
     "EpsilonFlat": lambda: _flat_first(zennit_rules.Epsilon()),
-    "EpsilonPlusFlatAttention": lambda: _flat_first(zennit_rules.ZPlus(), THROUGH_ALL),
-    "EpsilonPlusAttention": lambda: _base(zennit_rules.ZPlus(), attention=THROUGH_ALL),
-    "EpsilonFlatAttention": lambda: _flat_first(zennit_rules.Epsilon(), THROUGH_ALL),
+    "EpsilonPlusFlatAttnLRP": lambda: _flat_first(zennit_rules.ZPlus(), THROUGH_ALL),
+    "EpsilonPlusAttnLRP": lambda: _base(zennit_rules.ZPlus(), attention=THROUGH_ALL),
+    "EpsilonFlatAttnLRP": lambda: _flat_first(zennit_rules.Epsilon(), THROUGH_ALL),
     "Gradient": lambda: LayerMapComposite([]),
     "GuidedBackprop": COMPOSITES["guided_backprop"],
 }
