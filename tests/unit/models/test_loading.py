@@ -164,9 +164,7 @@ def test_images_of_a_wrong_shape_are_refused(trained):
 def test_a_converted_file_brings_its_options_and_classes(trained, tmp_path):
     torch.save(trained.network.state_dict(), tmp_path / "weights.pt")
     file = tmp_path / "model.safetensors"
-    convert(
-        tmp_path / "weights.pt", file, "yolov5", classes=["a", "b"], options=trained.options
-    )
+    convert(tmp_path / "weights.pt", file, "yolov5", classes=["a", "b"], options=trained.options)
     again = load_model("yolov5", file)
     assert same(trained, again) and again.classes == ("a", "b")
     assert again.options == trained.options
