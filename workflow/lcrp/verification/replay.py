@@ -6,7 +6,6 @@ import numpy as np
 import torch
 
 from lcrp.analysis.annotation import Annotation
-from lcrp.analysis.recording import class_mapping
 from lcrp.attribution.targets import Targets
 
 
@@ -30,7 +29,7 @@ class Subjects:
 
     def __init__(self, explainer, dataset, store):
         self.explainer, self.dataset, self.store = explainer, dataset, store
-        self._mapping = class_mapping(dataset.classes, explainer.model.classes)
+        self._classes = dataset.class_map.onto(explainer.model.classes)
 
     def of(self, rows):
         """Subjects of rows of the store's targets, image by image; those that are still found."""
@@ -42,7 +41,7 @@ class Subjects:
             sample = self.dataset[str(names[image])]
             tensor, geometry = model.preprocess(sample.image())
             prediction = self.explainer.predict(tensor[None])
-            annotation = Annotation(sample, geometry, model.task, self._mapping, mode)
+            annotation = Annotation(sample, geometry, model.task, self._classes, mode)
             wanted = [sorted(int(c) for c in group["class"].unique())]
             threshold = attrs.get("threshold", 0.25)
             targets = prediction.targets(wanted, mode=mode, threshold=threshold)
