@@ -8,17 +8,13 @@ from lcrp.context.tables import FLOAT_FORMAT
 from lcrp.datasets import open_dataset
 from lcrp.models import load_model
 from lcrp.store import open_store
-from lcrp.verification.heatmap_scores import heatmap_scores
+from lcrp.verification import heatmap_scores
 
 if __name__ == "__main__":
     with job(snakemake), open_store(snakemake.input.store) as store:
         given = dict(snakemake.params.scores)
         composite = given.pop("composite")
         model = load_model(store.attrs["architecture"], snakemake.input.weights)
-        if given["layers"] == "default":
-            # Of the architecture's own choice those that were analysed.
-            chosen = [name for name in model.default_layers if name in store.layers]
-            given["layers"] = chosen or "all"
         explainer = Explainer(
             model,
             store.attrs["composite"] if composite == "default" else composite,

@@ -3,12 +3,11 @@
 from tqdm import tqdm
 
 from job import job, whole
-from lcrp.context.plots import draw_density
 from lcrp.context.tables import FLOAT_FORMAT
 from lcrp.datasets import open_dataset
 from lcrp.models import load_model
 from lcrp.store import open_store
-from lcrp.verification.sensitivity import VerificationSettings, verify
+from lcrp.verification import VerificationSettings, draw_density, verify
 
 if __name__ == "__main__":
     with job(snakemake), open_store(snakemake.input.store) as store:

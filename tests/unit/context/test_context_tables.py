@@ -146,7 +146,7 @@ def test_the_same_store_gives_the_same_bytes(tmp_path, random_store):
 def test_layers_by_name_and_pattern(random_store):
     assert set(context_tables(random_store, ["a"])["concepts"]["layer"]) == {"a"}
     assert set(context_tables(random_store, "[b-z]*")["concepts"]["layer"]) == {"b"}
-    with pytest.raises(InputError, match="no layer 'bb'; nearest: b"):
+    with pytest.raises(InputError, match="no layer 'bb'; nearest: 'b'"):
         context_tables(random_store, ["a", "bb"])
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lcrp.context import COLUMNS, context_tables, open_tables, read_effects, write_csv
 from lcrp.context.aggregation import aggregate
 from lcrp.context.joined_effects import with_effects
-from lcrp.context.pairs import sign_test
+from lcrp.context.pairs import chance_of_excess
 from lcrp.errors import InputError
 
 BOAT, CAR, RIDER = range(3)
@@ -106,15 +106,15 @@ def test_signs_are_all_counted(values):
     excess = np.array(values)
     signs = np.array(np.meshgrid(*[[-1, 1]] * len(values))).reshape(len(values), -1)
     expected = (excess @ signs >= excess.sum() - 1e-12 * np.abs(excess).sum()).mean()
-    assert sign_test(excess) == pytest.approx(expected)
+    assert chance_of_excess(excess) == pytest.approx(expected)
 
 
 def test_no_excess_is_no_evidence():
     random = np.random.default_rng(1)
-    found = [sign_test(random.normal(size=40), seed) for seed in range(200)]
+    found = [chance_of_excess(random.normal(size=40), seed) for seed in range(200)]
     assert np.mean(found) == pytest.approx(0.5, abs=0.06)
     assert np.mean(np.array(found) < 0.1) < 0.17
-    assert np.isnan(sign_test(np.ones(1))) and sign_test(np.full(40, 0.1)) < 0.001
+    assert np.isnan(chance_of_excess(np.ones(1))) and chance_of_excess(np.full(40, 0.1)) < 0.001
 
 
 EFFECTS = """kind,intervention,class,thing,layer,concepts,images,effect,low,high,control,\

@@ -9,14 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
 from scipy import ndimage
-from torchvision.ops import box_iou
 
-from lcrp.object_masks import box_mask
-
-VOID = 255
-OBJECT, UNLABELLED = -2, -1
+from lcrp.datasets.sample import VOID
+from lcrp.object_masks import OBJECT, UNLABELLED, box_mask, box_overlaps
 
 
 @dataclass(frozen=True)
@@ -162,8 +158,7 @@ class Annotation:
     def _boxes(self, target, things, shape):
         # A crowd's box says where the class is, but it is the box of no object.
         single = [thing for thing in things if not thing.crowd]
-        own_box = torch.tensor([target.box], dtype=torch.float64)
-        overlaps = box_iou(own_box, torch.as_tensor(self._to_input(single or things)).double())[0]
+        overlaps = box_overlaps(target.box, self._to_input(single or things))
         best = int(overlaps.argmax())
         chosen = [single[best]] if self.mode == "instance" else things
         mask = box_mask(self._to_input(chosen), shape)

@@ -125,6 +125,6 @@ NOTES = (
 )
 (NONE, FEW, UNANNOTATED, WHOLE, NO_RELEVANCE, NO_TARGET, NOT_FINITE, MISSED) = range(len(NOTES))
 KINDS = ("exact", "signed share")
-UNLABELLED = "unlabelled"
+UNLABELLED_NAME = "unlabelled"
 # Columns that come from interventions, not from the store.
 EFFECTS = (*_EFFECT, "intervention")

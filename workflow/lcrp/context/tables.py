@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from lcrp.context.aggregation import aggregate
-from lcrp.context.context_columns import COLUMNS, FEW, KINDS, UNLABELLED
+from lcrp.context.context_columns import COLUMNS, FEW, KINDS, UNLABELLED_NAME
 from lcrp.context.joined_effects import with_effects
-from lcrp.context.scores import NOTHING
 from lcrp.errors import InputError
+from lcrp.object_masks import NOTHING, UNLABELLED
 from lcrp.store.archive import ArchiveReader
 from lcrp.store.shards import read_table
 
@@ -109,7 +109,7 @@ class ContextTables:
         thing, share = (
             self._archive.read(f"{group}/{name}", row)[0] for name in ("thing", "thing_share")
         )
-        names = np.array([*self.store.classes, "", UNLABELLED], object)
+        names = dict(enumerate(self.store.classes)) | {UNLABELLED: UNLABELLED_NAME}
         return [
             ", ".join(f"{names[t]} ({s:.3f})" for t, s in zip(*own, strict=True) if t != NOTHING)
             for own in zip(thing.T, share.T, strict=True)

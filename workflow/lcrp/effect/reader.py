@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torchvision.ops import box_iou
 
-IOU = 0.5  # with the object's box, for a box to be about it
+from lcrp.object_masks import FOUND
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class Reader:
         probability, place = 0.0, look.place
         if len(own):
             box = torch.as_tensor(look.box, dtype=own.boxes.dtype, device=own.boxes.device)
-            near = own[box_iou(box[None], own.boxes)[0] >= IOU]
+            near = own[box_iou(box[None], own.boxes)[0] >= FOUND]
             if len(near):
                 best = int(near.confidence.argmax())
                 probability = float(near.confidence[best])

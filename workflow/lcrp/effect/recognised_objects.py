@@ -8,6 +8,7 @@ import numpy as np
 from lcrp.effect.pixels import content_of
 from lcrp.effect.reader import Look, Reading
 from lcrp.errors import InputError
+from lcrp.object_masks import box_mask
 
 CACHED = 128  # pictures
 SMALLEST = 12  # pixels of the input: of a smaller object nothing can be cut out
@@ -33,10 +34,7 @@ class Picture:
         drawn = thing.mask()
         if drawn is not None:
             return self.geometry.mask_to_input(drawn, fill=False), True
-        mask = np.zeros(self.geometry.input, bool)
-        x1, y1, x2, y2 = self.box(thing).round().astype(int)
-        mask[max(y1, 0) : max(y2, y1 + 1, 0), max(x1, 0) : max(x2, x1 + 1, 0)] = True
-        return mask, False
+        return box_mask([self.box(thing)], self.geometry.input), False
 
     def box(self, thing):
         """(4,) x1 y1 x2 y2 of a thing, input pixels."""

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from lcrp.object_masks import FOUND, box_overlaps
 from lcrp.quality.predicting import predict
 
-IOU = 0.5  # with an object's box, for a box to be about it
 OUTCOMES = ("follows", "stays", "other", "missed")
 
 
@@ -127,17 +127,10 @@ def _said(model, prediction, thing):
         index = np.bincount(prediction[thing.mask()], minlength=len(model.classes)).argmax()
         name = model.classes[index]
         return "" if name == "background" else name
-    about = np.flatnonzero(_overlaps(prediction.boxes, thing.box) >= IOU)
+    about = np.flatnonzero(box_overlaps(thing.box, prediction.boxes) >= FOUND)
     if not len(about):
         return ""
     return model.classes[prediction.labels[about[prediction.scores[about].argmax()]]]
-
-
-def _overlaps(boxes, box):
-    low, high = np.maximum(boxes[:, :2], box[:2]), np.minimum(boxes[:, 2:], box[2:])
-    common = np.clip(high - low, 0, None).prod(axis=1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    return common / (areas + (box[2] - box[0]) * (box[3] - box[1]) - common)
 
 
 def _outcome(name, after, entry, contexts):
