@@ -1,5 +1,7 @@
 """Switch off the context concepts of a class one by one, for images with and without a thing."""
 
+from tqdm import tqdm
+
 from job import job, whole
 from lcrp import Explainer
 from lcrp.context import open_tables
@@ -29,7 +31,7 @@ if __name__ == "__main__":
                 chosen["concepts"],
                 tables,
                 params.effect,
-                progress=True,
+                progress=lambda steps: tqdm(steps, desc="Switching off concepts"),
             )
         with whole(snakemake.output.table) as part:
             table.to_csv(part, index=False, float_format="%.6g")

@@ -1,5 +1,7 @@
 """Measure what the context does to the model: interventions that the context tables propose."""
 
+from tqdm import tqdm
+
 from job import job, whole
 from lcrp import Explainer
 from lcrp.context import open_tables
@@ -19,7 +21,11 @@ if __name__ == "__main__":
             open_tables(snakemake.input.tables, store) as tables,
         ):
             effects = measure_effects(
-                explainer, samples, tables, snakemake.params.effect, progress=True
+                explainer,
+                samples,
+                tables,
+                snakemake.params.effect,
+                progress=lambda steps: tqdm(steps, desc="Measuring effects"),
             )
         with whole(snakemake.output.examples) as part:
             write_examples(effects, samples, part)

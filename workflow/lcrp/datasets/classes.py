@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from lcrp.errors import InputError
 
-BACKGROUND_NAMES = {"background", "__background__", "ground"}
+_BACKGROUND_NAMES = {"background", "__background__", "ground"}
 
 
 class ClassMap:
@@ -62,7 +62,7 @@ class ClassMap:
     @property
     def background(self) -> frozenset[int]:
         """Indices of classes that stand for everything else, not for objects."""
-        return frozenset(i for i, name in enumerate(self.classes) if name in BACKGROUND_NAMES)
+        return background_classes(self.classes)
 
     @property
     def fill(self) -> int:
@@ -90,6 +90,11 @@ class ClassMap:
     def _hint(self, own):
         near = get_close_matches(self.own[own], self.classes, 1)
         return f", which has {near[0]!r}" if near else f", which has {_some(self.classes)}"
+
+
+def background_classes(names: Sequence[str]) -> frozenset[int]:
+    """Indices of the names that stand for everything else, not for objects."""
+    return frozenset(i for i, name in enumerate(names) if name in _BACKGROUND_NAMES)
 
 
 def _checked(names, source):
