@@ -7,6 +7,7 @@ from lcrp import Explainer
 from lcrp.context import open_tables
 from lcrp.datasets import open_dataset, read_index
 from lcrp.effect import measure_effects, write_examples
+from lcrp.files import write_table
 from lcrp.models import load_model
 from lcrp.store import open_store
 
@@ -29,5 +30,4 @@ if __name__ == "__main__":
             )
         with whole(snakemake.output.examples) as part:
             write_examples(effects, samples, part)
-        with whole(snakemake.output.effects) as part:
-            effects.table.to_csv(part, index=False, float_format="%.6g")
+        write_table(effects.table, snakemake.output.effects)

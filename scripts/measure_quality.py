@@ -4,6 +4,7 @@ import json
 
 from job import job, whole
 from lcrp.datasets import open_dataset, read_index
+from lcrp.files import write_table
 from lcrp.models import load_model
 from lcrp.quality import measure_quality
 
@@ -19,5 +20,4 @@ if __name__ == "__main__":
         )
         with whole(snakemake.output.quality) as part:
             part.write_text(json.dumps(quality.summary, indent=2) + "\n")
-        with whole(snakemake.output.classes) as part:
-            quality.classes.to_csv(part, index=False, float_format="%.6g")
+        write_table(quality.classes, snakemake.output.classes)

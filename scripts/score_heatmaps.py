@@ -2,10 +2,10 @@
 
 from tqdm import tqdm
 
-from job import job, whole
+from job import job
 from lcrp.attribution import Explainer
-from lcrp.context.tables import FLOAT_FORMAT
 from lcrp.datasets import open_dataset
+from lcrp.files import write_table
 from lcrp.models import load_model
 from lcrp.store import open_store
 from lcrp.verification import heatmap_scores
@@ -27,5 +27,4 @@ if __name__ == "__main__":
             **given,
             progress=lambda images: tqdm(images, desc="Scoring images", unit="image"),
         )
-        with whole(snakemake.output.scores) as path:
-            table.to_csv(path, index=False, float_format=FLOAT_FORMAT)
+        write_table(table, snakemake.output.scores)

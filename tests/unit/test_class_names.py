@@ -10,15 +10,16 @@ from PIL import Image
 
 from lcrp.analysis import AnalysisSettings, analyse
 from lcrp.attribution import Explainer
-from lcrp.context import aggregate, open_tables, write_csv
+from lcrp.context import aggregate, open_tables
 from lcrp.datasets import open_dataset
 from lcrp.errors import InputError
+from lcrp.joined_tables import write_csv
 from lcrp.models import build_model
 from lcrp.quality import measure_quality
 from lcrp.render import Composer, Settings, chosen_targets, draw_explanations
 from lcrp.report import build_report
 from lcrp.store import merge_shards, open_store, write_shard
-from lcrp.verification.replay import Subjects
+from lcrp.verification.replay import Replay
 
 MODEL_CLASSES = ("ground", "disc", "traffic light")
 SIZE = 32
@@ -98,7 +99,7 @@ def test_all_that_is_made_of_a_store_comes_out(dataset, explainer, tmp_path):
         aggregate(store, tmp_path / "context.zarr.zip", minimum_targets=1, minimum_iou=0)
         with open_tables(tmp_path / "context.zarr.zip", store) as tables:
             write_csv(tables, **paths)
-        again = list(Subjects(explainer, dataset, store).of(range(len(store.targets))))
+        again = list(Replay(explainer, dataset, store).of(range(len(store.targets))))
         assert len(again) == len(store.targets)
         composer = Composer(explainer, explainer.model, dataset, store)
         figures = Settings(layers=(store.layers[0],), concepts=1, references=1)

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lcrp.context.context_columns import (
-    COLUMNS,
-    EFFECTS,
+    CONTEXT_COLUMNS,
     FEW,
     KINDS,
     MISSED,
@@ -179,12 +178,12 @@ def _attributes(store, layers, settings):
 
 _ARRAYS = {
     "relevance": "mean relevance",
-    "share": COLUMNS["concepts"]["share"],
-    "context_score": COLUMNS["concepts"]["context_score"],
-    "context_low": COLUMNS["concepts"]["context_low"],
-    "context_high": COLUMNS["concepts"]["context_high"],
-    "context_score_relmax": COLUMNS["concepts"]["context_score_relmax"],
-    "relmax_targets": COLUMNS["concepts"]["relmax_targets"],
+    "share": CONTEXT_COLUMNS["concepts"]["share"],
+    "context_score": CONTEXT_COLUMNS["concepts"]["context_score"],
+    "context_low": CONTEXT_COLUMNS["concepts"]["context_low"],
+    "context_high": CONTEXT_COLUMNS["concepts"]["context_high"],
+    "context_score_relmax": CONTEXT_COLUMNS["concepts"]["context_score_relmax"],
+    "relmax_targets": CONTEXT_COLUMNS["concepts"]["relmax_targets"],
     "exact": "whether the score is exact; else it is the signed share",
     "note": "why a value is empty: index into the attribute notes",
     "outside": "share of the class's outside relevance in the layer",
@@ -333,9 +332,7 @@ def _where(store, notes, together, on_thing):
 
 def _write_columns(archive, name, table, dimension):
     archive.group(name)
-    for column in COLUMNS[name]:
-        if column in EFFECTS:
-            continue
+    for column in CONTEXT_COLUMNS[name]:
         values = table[column].to_numpy()
         if values.dtype.kind not in "iufb":
             values = values.astype(object)
@@ -343,5 +340,5 @@ def _write_columns(archive, name, table, dimension):
             f"{name}/{column}",
             values,
             (dimension,),
-            attributes={"description": COLUMNS[name][column]},
+            attributes={"description": CONTEXT_COLUMNS[name][column]},
         )

@@ -3,14 +3,14 @@
 import numpy as np
 import pandas as pd
 
-from lcrp.context.context_columns import COLUMNS, EFFECTS, NONE, UNLABELLED_NAME
+from lcrp.context.context_columns import CONTEXT_COLUMNS, NONE, UNLABELLED_NAME
 from lcrp.resampling import sign_flip
 
 DRAWS = 4000
 
 
 def pair_table(store, classes, sums, on_thing, settings, bootstrap, explain):
-    """Rows of pairs.csv but for the effects: a data frame.
+    """Rows of the table of pairs: a data frame.
 
     store: ConceptStore; classes: ClassRows of all classes; sums: has `total` and `inside`, (T,)
     positive relevance of all layers; on_thing: (P,) the part on the thing of each pair; explain:
@@ -18,7 +18,7 @@ def pair_table(store, classes, sums, on_thing, settings, bootstrap, explain):
     it, and one for the unlabelled rest.
     """
     things = _Things(store, sums, on_thing)
-    columns = [c for c in COLUMNS["pairs"] if c not in EFFECTS]
+    columns = list(CONTEXT_COLUMNS["pairs"])
     rows = []
     for chosen in classes:
         if not len(chosen.rows) or not len(store.pairs):

@@ -9,6 +9,7 @@ import pandas as pd
 from lcrp.datasets.sample import Sample
 from lcrp.effect.effect_columns import EXAMPLE_COLUMNS
 from lcrp.effect.measuring import Effects
+from lcrp.files import write_table
 
 INDEX = "index.csv"
 
@@ -53,5 +54,5 @@ def write_examples(effects: Effects, samples: Sequence[Sample], folder: Path) ->
                 }
             )
     table = pd.DataFrame(rows, columns=list(EXAMPLE_COLUMNS))
-    table.to_csv(folder / INDEX, index=False, float_format="%.6g")
+    write_table(table, folder / INDEX)
     return table

@@ -601,6 +601,6 @@ def _descriptions(name):
         from lcrp.effect import EFFECT_COLUMNS
 
         return EFFECT_COLUMNS
-    from lcrp import context
+    from lcrp.joined_tables import JOINED_COLUMNS
 
-    return context.COLUMNS.get(name, {})
+    return JOINED_COLUMNS.get(name, {})
