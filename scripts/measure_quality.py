@@ -2,6 +2,8 @@
 
 import json
 
+from tqdm import tqdm
+
 from job import job, whole
 from lcrp.datasets import open_dataset, read_index
 from lcrp.files import write_table
@@ -16,7 +18,7 @@ if __name__ == "__main__":
             model,
             [dataset[image] for image in read_index(snakemake.input.index)["id"]],
             batch_size=snakemake.params.machine["batch_size"],
-            progress=True,
+            progress=lambda samples: tqdm(samples, desc="Predicting", unit="image"),
         )
         with whole(snakemake.output.quality) as part:
             part.write_text(json.dumps(quality.summary, indent=2) + "\n")

@@ -126,7 +126,7 @@ def test_all_that_is_made_of_a_store_comes_out(dataset, explainer, tmp_path):
 
 def test_quality_counts_the_classes_of_the_model(case, explainer, tmp_path):
     dataset = annotated(tmp_path / "data", *case, MODEL_CLASSES)
-    quality = measure_quality(explainer.model, list(dataset), progress=False)
+    quality = measure_quality(explainer.model, list(dataset))
     pixels = quality.classes.set_index("class")["pixels"]
     assert pixels["disc"] == pixels["traffic light"] == 3 * 64
 
