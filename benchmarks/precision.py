@@ -18,6 +18,7 @@ import json
 from pathlib import Path
 
 import attribution
+import floor
 import numpy as np
 import torch
 from scipy.stats import spearmanr
@@ -29,7 +30,7 @@ TOP = 10
 
 def explained(explainer, images, targets):
     """Result of the targets, their boxes as masks."""
-    targets = attribution.rebound(targets, explainer.predict(images))
+    targets = floor.rebound(targets, explainer.predict(images))
     masks = torch.stack([targets.mask(i) for i in range(len(targets))]).float()
     return explainer.explain(targets, layers="all", masks=masks)
 

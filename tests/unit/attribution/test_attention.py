@@ -9,13 +9,13 @@ import operator
 import pytest
 import torch
 import torch.nn.functional as F
-from single_operation import Single
-from small_models import explained, random_model, randomised, targets_at
 from torch import nn
 
 from lcrp.attribution import Explainer, rules
 from lcrp.attribution.graph import Constant, Input, Node
 from lcrp.models.yolo11 import Attention, PSABlock
+from support.single_operation import Single
+from support.small_models import explained, random_model, randomised, targets_at
 
 EPSILON = 1e-6
 ROWS = [0, 0, 1]
