@@ -401,6 +401,13 @@ def test_object_of_a_detection_is_the_union_of_boxes_in_class_mode_alone(boxed):
         assert shares.round().unique().tolist() == [area]
 
 
+def test_what_is_explained_is_noted_where_it_is_no_class_logit(boxed):
+    model = PaintedBoxes()
+    assert "explained" not in analysed(model, boxed).attrs
+    model.explained = "objectness"
+    assert analysed(model, boxed).attrs["explained"] == "objectness"
+
+
 def test_threshold_decides_which_boxes_are_explained(boxed):
     low = rows(analysed(PaintedBoxes(), boxed, threshold=0.3))
     high = rows(analysed(PaintedBoxes(), boxed, threshold=0.5))

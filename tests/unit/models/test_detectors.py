@@ -247,3 +247,36 @@ def test_anchors_come_with_the_weights():
     plain = load_model("yolov5", trained.network.state_dict(), classes=3, width=0.125)
     assert torch.equal(plain.network.model[-1].anchors, trained.network.model[-1].anchors)
     assert plain.network.model[-1].anchors[2, 0].tolist() == [40 / 32, 80 / 32]
+
+
+@pytest.mark.parametrize("name", ["yolov5", "yolov6", *ANCHOR_FREE])
+def test_what_is_explained_of_a_single_class(name):
+    """YOLOv5 trains no output for it: its objectness stands for the class, and nothing else."""
+    model = build_model(name, ["ship"], width=0.125, input_size=(64, 96))
+    with torch.no_grad():
+        outputs = model.network(torch.randn(1, 3, 64, 96))
+    raw = tuple(torch.randn_like(output) for output in outputs)
+    for found in (*model.decode(raw), *model.detect(raw)):
+        assert len(found) and torch.equal(found.labels, torch.zeros_like(found.labels))
+        flat = [output[0].flatten() for output in raw]
+        places = zip(found.output, found.base, strict=True)
+        logits = torch.stack([flat[output][place] for output, place in places])
+        assert torch.allclose(found.scores[:, 0], logits.sigmoid())
+        if name == "yolov6":
+            continue
+        assert torch.allclose(found.confidence, found.scores[:, 0])
+        if name == "yolov5":
+            assert model.explained == "objectness"
+            areas = torch.tensor([output[0, 0].numel() for output in raw])
+            assert (found.base // areas[found.output] % 6 == 4).all()
+    assert model.explained == ("objectness" if name == "yolov5" else "class logit")
+
+
+def test_the_class_output_of_a_yolov5_of_one_class_makes_no_difference():
+    model = build_model("yolov5", ["ship"], width=0.125, input_size=(64, 96))
+    raw = [torch.randn(2, 18, 64 // s, 96 // s) for s in (8, 16, 32)]
+    before = model.decode(raw)
+    for output in raw:
+        output[:, 5::6] = torch.randn_like(output[:, 5::6])
+    for ours, theirs in zip(before, model.decode(raw), strict=True):
+        assert torch.equal(ours.boxes, theirs.boxes) and torch.equal(ours.scores, theirs.scores)

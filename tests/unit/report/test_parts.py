@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -7,7 +8,7 @@ from PIL import Image
 
 from lcrp.errors import InputError
 from lcrp.report.data_files import plain, whole_numbers, write_data
-from lcrp.report.facts import key_figures, run_times, status_counts
+from lcrp.report.facts import key_figures, model_facts, run_times, status_counts
 from lcrp.report.figures import class_slugs, collect
 from lcrp.report.libraries import classic_script, copy_libraries
 from lcrp.report.table_data import columns_of, rows_of, write_by_layer
@@ -128,3 +129,10 @@ def test_run_times_sum_over_jobs(tmp_path):
     (tmp_path / "b.tsv").write_text("s\th:m:s\tmax_rss\n2.5\t0:00:02\t20.5\n")
     (stage,) = run_times({"merge_shards": [tmp_path / "a.tsv", tmp_path / "b.tsv"], "none": []})
     assert stage == {"stage": "merge shards", "seconds": 4.0, "jobs": 2, "memory": 20.5}
+
+
+def test_facts_say_what_is_explained_where_it_is_no_class_logit():
+    attrs = {"architecture": "yolov5n", "task": "detection"}
+    assert "Explained" not in dict(model_facts(SimpleNamespace(attrs=attrs)))
+    facts = dict(model_facts(SimpleNamespace(attrs=attrs | {"explained": "objectness"})))
+    assert facts["Explained"].startswith("the objectness of a box")

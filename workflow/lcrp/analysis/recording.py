@@ -17,6 +17,7 @@ import torch
 from lcrp.analysis.annotation import Annotation
 from lcrp.attribution.memory import exhausted
 from lcrp.errors import InputError
+from lcrp.models.base import CLASS_LOGIT
 from lcrp.store import LayerRecords, ShardRecords
 
 log = logging.getLogger(__name__)
@@ -234,7 +235,7 @@ class _Analysis:
 
     def _attrs(self):
         composite = self.explainer.composite
-        return {
+        attrs = {
             "architecture": self.model.architecture,
             "task": self.model.task,
             "classes": list(self.model.classes),
@@ -243,6 +244,8 @@ class _Analysis:
             "target_source": self.settings.source,
             "input_size": list(self.model.input_size),
         }
+        usual = self.model.explained == CLASS_LOGIT
+        return attrs if usual else attrs | {"explained": self.model.explained}
 
 
 _ARRAYS = {

@@ -14,6 +14,8 @@ from lcrp.errors import InputError
 from lcrp.models.predictions import Detections, Segmentation
 from lcrp.models.preprocessing import PixelScale
 
+CLASS_LOGIT, OBJECTNESS = "class logit", "objectness"
+
 
 @dataclass(frozen=True)
 class Passing:
@@ -37,6 +39,7 @@ class Model:
     composite: name of the composite that the paper uses for it.
     default_layers: convolutions that are analysed by default.
     example_layer: the one that is shown by default.
+    explained: what relevance starts at, `CLASS_LOGIT` or `OBJECTNESS`.
     operations: {module type: Passing} of modules that are no layers of torch; each is one node
         of the relevance graph.
     options: what rebuilds it beside name and classes; can be written as JSON.
@@ -47,6 +50,7 @@ class Model:
     default_classes: tuple[str, ...] | None = None
     default_layers: tuple[str, ...]
     example_layer: str
+    explained: str = CLASS_LOGIT
     operations: Mapping[type[nn.Module], Passing] = MappingProxyType({})
     fit: Callable
     pixels: PixelScale

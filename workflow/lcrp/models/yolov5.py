@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from lcrp.errors import InputError
+from lcrp.models.base import OBJECTNESS
 from lcrp.models.boxes import cells, corners
 from lcrp.models.predictions import Detections
 from lcrp.models.yolo_blocks import (
@@ -124,6 +125,9 @@ class YOLOv5(YOLO):
             options["anchors"] = anchors
         network = Network(len(classes), depth, width, ANCHORS if anchors is None else anchors)
         super().__init__(architecture, network, classes, input_size, options, sides)
+        if len(self.classes) == 1:
+            # Its training has no loss for a single class: that output stays at its random start.
+            self.explained = OBJECTNESS
 
     @classmethod
     def adapted(cls, state):
@@ -152,15 +156,18 @@ class YOLOv5(YOLO):
         raw = raw.reshape(len(anchors), 5 + len(self.classes), area)
         anchor, cell = (raw[:, 4].sigmoid() > threshold).nonzero(as_tuple=True)
         values = raw[anchor, :, cell].float().sigmoid()
+        objectness, scores, first = values[:, 4], values[:, 5:], 5
+        if self.explained == OBJECTNESS:
+            objectness, scores, first = torch.ones_like(objectness), values[:, 4:5], 4
         centres = (2 * values[:, :2] - 0.5 + cells(height, width, values)[cell]) * stride
         sizes = (2 * values[:, 2:4]) ** 2 * anchors.to(values)[anchor]
         return Detections(
             boxes=corners(centres, sizes),
-            scores=values[:, 5:],
-            confidence=values[:, 4],
+            scores=scores,
+            confidence=objectness,
             labels=torch.zeros_like(cell),
             output=torch.full_like(cell, index),
-            base=(anchor * (5 + len(self.classes)) + 5) * area + cell,
+            base=(anchor * (5 + len(self.classes)) + first) * area + cell,
             stride=torch.full_like(cell, area),
         )
 

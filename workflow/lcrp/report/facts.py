@@ -46,6 +46,7 @@ def model_facts(store) -> list[tuple[str, str]]:
         ("Input size", " x ".join(str(v) for v in attrs.get("input_size") or ())),
         ("Rules of the propagation", attrs.get("composite")),
         ("Targets", _targets(attrs)),
+        ("Explained", _EXPLAINED.get(attrs.get("explained"))),
         ("Weights (sha256)", attrs.get("weights_sha256")),
         ("Dataset (fingerprint)", attrs.get("dataset_fingerprint")),
         ("References kept per concept", attrs.get("top_k")),
@@ -56,6 +57,11 @@ def model_facts(store) -> list[tuple[str, str]]:
     if versions:
         facts.append(("Versions", ", ".join(f"{k} {v}" for k, v in sorted(versions.items()))))
     return facts
+
+
+_EXPLAINED = {
+    "objectness": "the objectness of a box; with a single class, this model trains no class output"
+}
 
 
 def _targets(attrs):
