@@ -7,7 +7,9 @@ from lcrp.attribution.graph.nodes import Graph, link
 
 
 def merge_batch_norms(graph: Graph) -> Graph:
-    """Merge every batch norm into the convolution or linear layer that it alone reads.
+    """Merge every batch norm into the convolution or linear layer before it.
+
+    Where something else reads that layer, or the network returns it, they stay apart.
 
     The merged layer computes the same outputs: the running variance takes the batch norm's eps
     with it. Weights are folded in float64.
