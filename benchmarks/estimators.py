@@ -17,10 +17,10 @@ import numpy as np
 import pandas as pd
 import torch
 import yaml
+from estimator_scores import compare_estimators, ranking
 
 import lcrp
 from lcrp.datasets import open_dataset
-from lcrp.effect.estimators import compare_estimators, ranking
 from lcrp.scenes import SceneOptions, write_split
 from lcrp.training import train_model
 

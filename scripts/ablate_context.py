@@ -1,10 +1,13 @@
 """Switch off the context concepts of a class one by one, for images with and without a thing."""
 
+from tqdm import tqdm
+
 from job import job, whole
 from lcrp import Explainer
 from lcrp.context import open_tables
 from lcrp.datasets import open_dataset, read_index
 from lcrp.effect import ablate_context, draw_ablation
+from lcrp.files import write_table
 from lcrp.models import load_model
 from lcrp.store import open_store
 
@@ -29,9 +32,8 @@ if __name__ == "__main__":
                 chosen["concepts"],
                 tables,
                 params.effect,
-                progress=True,
+                progress=lambda steps: tqdm(steps, desc="Switching off concepts"),
             )
-        with whole(snakemake.output.table) as part:
-            table.to_csv(part, index=False, float_format="%.6g")
+        write_table(table, snakemake.output.table)
         with whole(snakemake.output.figure) as part:
             draw_ablation(table, f"{label}, with and without {thing}: {layer}", part)

@@ -22,7 +22,7 @@ def composer(snakemake):
         yield Composer(
             explainer,
             model,
-            open_dataset(snakemake.params.source),
+            open_dataset(snakemake.params.source, classes=model.classes),
             store,
             references=snakemake.params.references,
             experiment=snakemake.wildcards.experiment,

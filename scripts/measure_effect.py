@@ -1,10 +1,13 @@
 """Measure what the context does to the model: interventions that the context tables propose."""
 
+from tqdm import tqdm
+
 from job import job, whole
 from lcrp import Explainer
 from lcrp.context import open_tables
 from lcrp.datasets import open_dataset, read_index
 from lcrp.effect import measure_effects, write_examples
+from lcrp.files import write_table
 from lcrp.models import load_model
 from lcrp.store import open_store
 
@@ -19,9 +22,12 @@ if __name__ == "__main__":
             open_tables(snakemake.input.tables, store) as tables,
         ):
             effects = measure_effects(
-                explainer, samples, tables, snakemake.params.effect, progress=True
+                explainer,
+                samples,
+                tables,
+                snakemake.params.effect,
+                progress=lambda steps: tqdm(steps, desc="Measuring effects"),
             )
         with whole(snakemake.output.examples) as part:
             write_examples(effects, samples, part)
-        with whole(snakemake.output.effects) as part:
-            effects.table.to_csv(part, index=False, float_format="%.6g")
+        write_table(effects.table, snakemake.output.effects)

@@ -2,8 +2,11 @@
 
 import json
 
+from tqdm import tqdm
+
 from job import job, whole
 from lcrp.datasets import open_dataset, read_index
+from lcrp.files import write_table
 from lcrp.models import load_model
 from lcrp.quality import measure_quality
 
@@ -15,9 +18,8 @@ if __name__ == "__main__":
             model,
             [dataset[image] for image in read_index(snakemake.input.index)["id"]],
             batch_size=snakemake.params.machine["batch_size"],
-            progress=True,
+            progress=lambda samples: tqdm(samples, desc="Predicting", unit="image"),
         )
         with whole(snakemake.output.quality) as part:
             part.write_text(json.dumps(quality.summary, indent=2) + "\n")
-        with whole(snakemake.output.classes) as part:
-            quality.classes.to_csv(part, index=False, float_format="%.6g")
+        write_table(quality.classes, snakemake.output.classes)

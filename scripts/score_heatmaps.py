@@ -2,23 +2,19 @@
 
 from tqdm import tqdm
 
-from job import job, whole
+from job import job
 from lcrp.attribution import Explainer
-from lcrp.context.tables import FLOAT_FORMAT
 from lcrp.datasets import open_dataset
+from lcrp.files import write_table
 from lcrp.models import load_model
 from lcrp.store import open_store
-from lcrp.verification.heatmap_scores import heatmap_scores
+from lcrp.verification import heatmap_scores
 
 if __name__ == "__main__":
     with job(snakemake), open_store(snakemake.input.store) as store:
         given = dict(snakemake.params.scores)
         composite = given.pop("composite")
         model = load_model(store.attrs["architecture"], snakemake.input.weights)
-        if given["layers"] == "default":
-            # Of the architecture's own choice those that were analysed.
-            chosen = [name for name in model.default_layers if name in store.layers]
-            given["layers"] = chosen or "all"
         explainer = Explainer(
             model,
             store.attrs["composite"] if composite == "default" else composite,
@@ -31,5 +27,4 @@ if __name__ == "__main__":
             **given,
             progress=lambda images: tqdm(images, desc="Scoring images", unit="image"),
         )
-        with whole(snakemake.output.scores) as path:
-            table.to_csv(path, index=False, float_format=FLOAT_FORMAT)
+        write_table(table, snakemake.output.scores)

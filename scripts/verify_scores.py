@@ -3,12 +3,11 @@
 from tqdm import tqdm
 
 from job import job, whole
-from lcrp.context.plots import draw_density
-from lcrp.context.tables import FLOAT_FORMAT
 from lcrp.datasets import open_dataset
+from lcrp.files import write_table
 from lcrp.models import load_model
 from lcrp.store import open_store
-from lcrp.verification.sensitivity import VerificationSettings, verify
+from lcrp.verification import VerificationSettings, draw_density, verify
 
 if __name__ == "__main__":
     with job(snakemake), open_store(snakemake.input.store) as store:
@@ -26,7 +25,6 @@ if __name__ == "__main__":
             progress=lambda samples: tqdm(samples, desc="Verifying", unit="sample"),
         )
         for table, path in ((verification, "verification"), (points, "points")):
-            with whole(snakemake.output[path]) as part:
-                table.to_csv(part, index=False, float_format=FLOAT_FORMAT)
+            write_table(table, snakemake.output[path])
         with whole(snakemake.output.density) as part:
             draw_density(points, verification, part)

@@ -1,7 +1,8 @@
 """Write the context tables for people, scores and effects of interventions side by side."""
 
 from job import job
-from lcrp.context import open_tables, read_effects, write_csv
+from lcrp.context import open_tables
+from lcrp.joined_tables import read_effects, write_csv
 from lcrp.store import open_store
 
 if __name__ == "__main__":

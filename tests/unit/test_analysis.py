@@ -9,7 +9,7 @@ from PIL import Image
 from torch import nn
 
 from lcrp.analysis.annotation import Annotation
-from lcrp.analysis.recording import AnalysisSettings, analyse, class_mapping
+from lcrp.analysis.recording import AnalysisSettings, analyse
 from lcrp.attribution import Explainer
 from lcrp.datasets import open_dataset
 from lcrp.errors import InputError
@@ -293,7 +293,7 @@ def test_where_boxes_overlap_the_object_comes_first_and_then_the_smallest_thing(
     dataset = open_dataset(source | {"annotations": str(tmp_path / "instances.json")})
     sample = dataset["a-cat"]
     _, geometry = PaintedBoxes().preprocess(sample.image())
-    annotation = Annotation(sample, geometry, "detection", {0: CAT, 1: DOG, 2: BIRD}, "class")
+    annotation = Annotation(sample, geometry, "detection", dataset.class_map.onto(NAMES), "class")
     cat = np.zeros((HEIGHT, WIDTH), bool)
     cat[0:2, 0:2] = True
     dog = np.zeros((HEIGHT, WIDTH), bool)
@@ -468,16 +468,6 @@ def test_attributes_say_what_was_done(segmented):
         "annotated",
     )
     assert records.attrs["input_size"] == [HEIGHT, WIDTH]
-
-
-def test_classes_are_mapped_by_name():
-    assert class_mapping(NAMES, NAMES) == {0: 0, 1: 1, 2: 2, 3: 3}
-    assert class_mapping(("dog", "cat"), NAMES) == {0: DOG, 1: CAT}
-
-
-def test_class_that_the_model_does_not_know_is_refused():
-    with pytest.raises(InputError, match="the model has no class 'doge'; rename it to 'dog'"):
-        class_mapping(("cat", "doge"), NAMES)
 
 
 def test_progress_sees_every_batch(segmented):

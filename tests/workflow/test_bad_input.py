@@ -15,6 +15,8 @@ from safetensors.torch import load_file
 
 from lcrp.store import open_store
 
+pytestmark = pytest.mark.spread
+
 
 @pytest.fixture
 def mine(finished, tmp_path):
@@ -92,7 +94,11 @@ def test_an_annotation_of_an_unknown_class(mine):
     line = complaint(mine, "measure_quality", QUALITY)
     assert "'boot'" in line and "boat" in line and "photos.json" in line
     mine.change("mine", {"dataset.unknown": "ignore"})
-    assert mine.run(QUALITY).done["measure_quality"] == 1
+    gallery = "results/mine/explanations/gallery.csv"
+    assert mine.run(QUALITY, gallery).done["measure_quality"] == 1
+    figures = pd.read_csv(mine / gallery, dtype=str)
+    assert len(figures) and figures["problem"].isna().all()
+    assert all((mine / "results/mine/explanations" / name).is_file() for name in figures["file"])
 
 
 def test_a_checkpoint_of_another_architecture(mine, finished):

@@ -11,14 +11,13 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from projects import Project
 
 import lcrp
 from lcrp.context import open_tables
 from lcrp.datasets import read_image
 from lcrp.store import open_store
-from lcrp.verification.heatmap_scores import COLUMNS as PAPER_COLUMNS
-from lcrp.verification.sensitivity import COLUMNS, METHODS, POINTS
+from lcrp.verification import HEATMAP_COLUMNS, METHODS, POINT_COLUMNS, VERIFICATION_COLUMNS
+from support.projects import Project
 
 RESULTS = "results/regions"
 PLOTS = f"{RESULTS}/context/plots/matrix.png"
@@ -104,7 +103,7 @@ def test_plots_have_a_place_for_all_that_has_a_score(scored, tables):
 
 def test_scores_by_heatmaps_are_those_of_the_tables(scored, store, tables):
     scores = pd.read_csv(scored / PAPER, keep_default_na=False, na_values=[""])
-    assert list(scores.columns) == list(PAPER_COLUMNS)
+    assert list(scores.columns) == list(HEATMAP_COLUMNS)
     present = {store.classes[index] for index in store.targets["class"]}
     assert set(scores["class"]) == present and set(scores["layer"]) == set(LAYERS[1:])
     for (name, layer), own in scores.groupby(["class", "layer"]):
@@ -130,7 +129,8 @@ def test_scores_by_heatmaps_are_those_of_the_tables(scored, store, tables):
 def test_verification_compares_every_method_with_what_was_measured(scored, store):
     found = pd.read_csv(scored / VERIFICATION)
     points = pd.read_csv(scored / RESULTS / "verification/points.csv")
-    assert list(found.columns) == list(COLUMNS) and list(points.columns) == list(POINTS)
+    assert list(found.columns) == list(VERIFICATION_COLUMNS)
+    assert list(points.columns) == list(POINT_COLUMNS)
     assert found["layer"].tolist() == [layer for layer in LAYERS for _ in METHODS]
     assert found["method"].tolist() == list(METHODS) * len(LAYERS)
     large = store.targets[store.targets["pixels"] >= 20]

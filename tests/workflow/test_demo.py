@@ -8,11 +8,11 @@ import json
 import pandas as pd
 import pytest
 import yaml
-from projects import Project
 
 import lcrp
 from lcrp.datasets import open_dataset
 from lcrp.effect import measure_effects
+from support.projects import Project
 
 TASKS = {"segmentation": "mIoU", "detection": "mAP50"}
 
@@ -77,7 +77,7 @@ def test_the_effect_flags_what_depends_on_its_context_and_nothing_else(root, dem
     samples = list(open_dataset(source, classes=model.classes))
     explainer = lcrp.Explainer(model, device="cpu")
     chosen = settings["effect"] | {"things": 1}
-    effects = measure_effects(explainer, samples, None, chosen, progress=False).table
+    effects = measure_effects(explainer, samples, None, chosen).table
     truth = json.loads((scenes / "truth.json").read_text())["classes"]
     told = {name: facts for name, facts in truth.items() if facts["kind"] != "companion"}
     wanted = {name for name, facts in told.items() if facts["kind"] == "context-dependent"}

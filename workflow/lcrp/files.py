@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lcrp.errors import InputError
 
+FLOAT_FORMAT = "%.6g"  # of numbers in tables
 _UNWRITABLE = {
     errno.ENOSPC,
     errno.EDQUOT,
@@ -89,6 +90,12 @@ def remove_leftovers(path: str | os.PathLike) -> None:
         match = writer.fullmatch(name)
         if match and not _runs(int(match[1])):
             remove(path.parent / name)
+
+
+def write_table(table, path: str | os.PathLike) -> None:
+    """Write a data frame as CSV, whole or not at all; numbers have six digits."""
+    with whole(path) as part:
+        table.to_csv(part, index=False, float_format=FLOAT_FORMAT)
 
 
 def sha256(path: str | os.PathLike) -> str:

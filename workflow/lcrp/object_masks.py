@@ -1,4 +1,4 @@
-"""Boxes as masks, relevance outside a mask, and when a prediction meets its object."""
+"""Boxes as masks, their overlap, relevance outside a mask, when a prediction meets its object."""
 
 from collections.abc import Iterable
 
@@ -8,6 +8,11 @@ import numpy as np
 MET = 0.3
 # An object counts as found from this IoU on, as in mAP50.
 FOUND = 0.5
+
+# What stands where else the index of a class does.
+UNLABELLED = -1  # ground that is annotated as nothing
+NOTHING = -2  # no entry, where fewer things than places are named
+OBJECT = -3  # the object of the target itself
 
 
 def box_mask(boxes: Iterable, shape: tuple[int, int]) -> np.ndarray:
@@ -24,6 +29,23 @@ def box_mask(boxes: Iterable, shape: tuple[int, int]) -> np.ndarray:
     for x1, y1, x2, y2 in np.asarray(boxes, dtype=float).reshape(-1, 4).round().astype(int):
         mask[max(y1, 0) : max(y2, y1 + 1, 0), max(x1, 0) : max(x2, x1 + 1, 0)] = True
     return mask
+
+
+def box_overlaps(box, boxes) -> np.ndarray:
+    """Intersection over union of a box with others.
+
+    Args:
+        box: (4,) x1 y1 x2 y2.
+        boxes: (n, 4).
+
+    Returns:
+        (n,) float64.
+    """
+    box, boxes = np.asarray(box, dtype=float), np.asarray(boxes, dtype=float).reshape(-1, 4)
+    low, high = np.maximum(boxes[:, :2], box[:2]), np.minimum(boxes[:, 2:], box[2:])
+    common = np.clip(high - low, 0, None).prod(axis=1)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    return common / ((box[2:] - box[:2]).prod() + areas - common)
 
 
 def outside_share(maps, mask) -> np.ndarray:

@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lcrp.context import COLUMNS, aggregate, context_tables, open_tables, write_csv
+from lcrp.context import aggregate, open_tables
 from lcrp.errors import InputError
+from lcrp.joined_tables import JOINED_COLUMNS, context_tables, write_csv
 
 
 def test_columns_are_the_documented_ones(random_store):
     for name, table in context_tables(random_store).items():
-        assert list(table.columns) == list(COLUMNS[name])
+        assert list(table.columns) == list(JOINED_COLUMNS[name])
 
 
 def test_classes_and_instances_against_sums(random_store):
@@ -121,7 +122,7 @@ def test_one_image_has_no_interval(build_store):
 
 def test_the_file_and_the_csv_say_the_same(tmp_path, random_store):
     aggregate(random_store, tmp_path / "context.zarr.zip")
-    paths = {name: tmp_path / f"{name}.csv" for name in COLUMNS}
+    paths = {name: tmp_path / f"{name}.csv" for name in JOINED_COLUMNS}
     with open_tables(tmp_path / "context.zarr.zip", random_store) as tables:
         write_csv(tables, **paths)
         one = tables.concepts("car", ["b"])
@@ -146,7 +147,7 @@ def test_the_same_store_gives_the_same_bytes(tmp_path, random_store):
 def test_layers_by_name_and_pattern(random_store):
     assert set(context_tables(random_store, ["a"])["concepts"]["layer"]) == {"a"}
     assert set(context_tables(random_store, "[b-z]*")["concepts"]["layer"]) == {"b"}
-    with pytest.raises(InputError, match="no layer 'bb'; nearest: b"):
+    with pytest.raises(InputError, match="no layer 'bb'; nearest: 'b'"):
         context_tables(random_store, ["a", "bb"])
 
 

@@ -6,11 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lcrp.context import COLUMNS, context_tables, open_tables, read_effects, write_csv
+from lcrp.context import open_tables
 from lcrp.context.aggregation import aggregate
-from lcrp.context.joined_effects import with_effects
-from lcrp.context.pairs import sign_test
+from lcrp.context.pairs import chance_of_excess
 from lcrp.errors import InputError
+from lcrp.joined_tables import (
+    JOINED_COLUMNS,
+    context_tables,
+    read_effects,
+    with_effects,
+    write_csv,
+)
 
 BOAT, CAR, RIDER = range(3)
 
@@ -106,15 +112,15 @@ def test_signs_are_all_counted(values):
     excess = np.array(values)
     signs = np.array(np.meshgrid(*[[-1, 1]] * len(values))).reshape(len(values), -1)
     expected = (excess @ signs >= excess.sum() - 1e-12 * np.abs(excess).sum()).mean()
-    assert sign_test(excess) == pytest.approx(expected)
+    assert chance_of_excess(excess) == pytest.approx(expected)
 
 
 def test_no_excess_is_no_evidence():
     random = np.random.default_rng(1)
-    found = [sign_test(random.normal(size=40), seed) for seed in range(200)]
+    found = [chance_of_excess(random.normal(size=40), seed) for seed in range(200)]
     assert np.mean(found) == pytest.approx(0.5, abs=0.06)
     assert np.mean(np.array(found) < 0.1) < 0.17
-    assert np.isnan(sign_test(np.ones(1))) and sign_test(np.full(40, 0.1)) < 0.001
+    assert np.isnan(chance_of_excess(np.ones(1))) and chance_of_excess(np.full(40, 0.1)) < 0.001
 
 
 EFFECTS = """kind,intervention,class,thing,layer,concepts,images,effect,low,high,control,\
@@ -130,11 +136,11 @@ def test_effects_stand_beside_the_scores(tmp_path, harbour):
     (tmp_path / "effects.csv").write_text(EFFECTS)
     effects = read_effects(tmp_path / "effects.csv")
     aggregate(harbour, tmp_path / "context.zarr.zip")
-    paths = {name: tmp_path / f"{name}.csv" for name in COLUMNS}
+    paths = {name: tmp_path / f"{name}.csv" for name in JOINED_COLUMNS}
     with open_tables(tmp_path / "context.zarr.zip", harbour) as tables:
         write_csv(tables, **paths, effects=effects)
     classes = pd.read_csv(paths["classes"])
-    assert list(classes.columns) == list(COLUMNS["classes"])
+    assert list(classes.columns) == list(JOINED_COLUMNS["classes"])
     # What noise behind it does to a rider is no effect of its context.
     assert classes["class"].tolist() == ["boat"] * 2 + ["car"] * 2 + ["rider"] * 2
     boat = classes[(classes["class"] == "boat") & (classes["layer"] == "all")].iloc[0]
@@ -157,13 +163,13 @@ def test_without_effects_their_columns_are_empty(harbour):
     pairs = context_tables(harbour)["pairs"]
     assert pairs["effect"].isna().all() and (pairs["confirmed"] == "").all()
     again = with_effects(pairs.drop(columns="effect"), "pairs")
-    assert list(again.columns) == list(COLUMNS["pairs"])
+    assert list(again.columns) == list(JOINED_COLUMNS["pairs"])
 
 
 def test_only_the_deciding_intervention_counts_and_tested_stuff_has_a_row(tmp_path):
     pairs = pd.DataFrame(
         {"class": ["boat"], "thing": ["buoy"], "images": [9], "share": [0.2], "note": [""]}
-    ).reindex(columns=[c for c in COLUMNS["pairs"] if c not in ("effect", "confirmed")])
+    ).reindex(columns=[c for c in JOINED_COLUMNS["pairs"] if c not in ("effect", "confirmed")])
     pairs["note"] = ""
     effects = pd.DataFrame(
         {

@@ -6,8 +6,7 @@ import pandas as pd
 import pytest
 
 from lcrp.context import aggregate, open_tables
-from lcrp.context.plots import draw_density, draw_layers, draw_matrix, draw_scores
-from lcrp.verification.sensitivity import METHODS, POINTS, summary
+from lcrp.context.plots import draw_layers, draw_matrix, draw_scores
 
 
 @pytest.fixture(params=["some", "none"])
@@ -65,23 +64,3 @@ def test_names_are_drawn_as_they_are_written(tmp_path, random_store, monkeypatch
     pairs = pd.DataFrame({"class": names[0], "thing": names[1:], "share": 0.1, "lift": 1.0})
     draw_matrix(pairs, tmp_path / "matrix.png")
     assert coloured(tmp_path / "matrix.png") and coloured(tmp_path / "scores.png")
-
-
-def test_density_as_picture(tmp_path):
-    random = np.random.default_rng(0)
-    points = pd.DataFrame(random.random((200, len(POINTS))), columns=list(POINTS))
-    points["layer"], points["class"] = "conv", "boat"
-    points[METHODS[2]] = np.nan
-    draw_density(points, summary(points, "unet"), tmp_path / "density.png")
-    assert coloured(tmp_path / "density.png")
-
-
-def test_density_of_many_layers_spreads_what_is_drawn(tmp_path):
-    random = np.random.default_rng(0)
-    points = pd.DataFrame(random.random((120, len(POINTS))), columns=list(POINTS))
-    points["layer"], points["class"] = [f"conv {i}" for i in range(60) for _ in "ab"], "boat"
-    found = summary(points, "unet")
-    for most in (2, 3):
-        draw_density(points, found, tmp_path / "density.png", most=most)
-        height = matplotlib.image.imread(tmp_path / "density.png").shape[0]
-        assert height == pytest.approx(150 * (2.1 * most + 0.5), abs=1)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lcrp.context import context_tables
+from lcrp.joined_tables import context_tables
 
 TARGETS = [(i, 0) for i in range(6)]
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from lcrp.effect import ablate_context, draw_ablation
-from lcrp.effect.ablation import COLUMNS
+from lcrp.effect.ablation import ABLATION_COLUMNS
 from lcrp.errors import InputError
 
 SETTINGS = {"images": 9, "minimum_images": 4, "margin": 0}
@@ -14,13 +14,13 @@ SETTINGS = {"images": 9, "minimum_images": 4, "margin": 0}
 def ablated(world, rule, thing="buoy", concepts=(1, 2), **more):
     return ablate_context(
         world.explainer(rule), world.samples(), "boat", thing, "colours", concepts,
-        settings=SETTINGS, progress=False, **more,
+        settings=SETTINGS, **more,
     )  # fmt: skip
 
 
 def test_the_needed_concept_and_the_thing_tell_alike(world):
     table = ablated(world, world.by_buoy)
-    assert list(table.columns) == list(COLUMNS)
+    assert list(table.columns) == list(ABLATION_COLUMNS)
     shown = table[table["images"] == "with"].set_index("off")
     assert list(shown.index) == ["", "1", "1 2", "thing"]
     # Green is of no use; without yellow the logit falls from 6 to -2, as without the buoy.

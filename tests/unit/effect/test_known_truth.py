@@ -62,7 +62,7 @@ def test_every_context_dependent_class_is_flagged_and_no_other(root, tmp_path, s
     options = replace(options, seed=seed, merge_twins=merged)
     model, samples = trained(settings, options, seed, tmp_path)
     effects = measure_effects(
-        lcrp.Explainer(model, device="cpu"), samples, None, settings["effect"], progress=False
+        lcrp.Explainer(model, device="cpu"), samples, None, settings["effect"]
     )
     print(effects.table.drop(columns=["layer", "concepts"]).round(3).to_string())
     facts = truth(options)["classes"]

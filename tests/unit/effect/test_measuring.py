@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lcrp.effect import COLUMNS, EffectSettings, measure_effects, write_examples
-from lcrp.effect.measuring import Test as Planned
-from lcrp.effect.measuring import confirmed
+from lcrp.effect import EFFECT_COLUMNS, EffectSettings, measure_effects, write_examples
+from lcrp.effect.planning import Intervention
+from lcrp.effect.verdict import confirmed
 from lcrp.errors import InputError
 
 SETTINGS = {"images": 12, "minimum_images": 6, "margin": 0, "draws": 2000}
@@ -15,9 +15,7 @@ SETTINGS = {"images": 12, "minimum_images": 6, "margin": 0, "draws": 2000}
 
 def measured(world, rule, task="segmentation", scenes=None, **settings):
     scenes = world.samples() if scenes is None else scenes
-    return measure_effects(
-        world.explainer(rule, task), scenes, None, SETTINGS | settings, progress=False
-    )
+    return measure_effects(world.explainer(rule, task), scenes, None, SETTINGS | settings)
 
 
 def rows(effects, **wanted):
@@ -30,7 +28,7 @@ def rows(effects, **wanted):
 @pytest.mark.parametrize("task", ["segmentation", "detection"])
 def test_a_model_that_reads_the_context_is_flagged_and_no_other_class(world, task):
     effects = measured(world, world.by_context, task)
-    assert list(effects.table.columns) == list(COLUMNS)
+    assert list(effects.table.columns) == list(EFFECT_COLUMNS)
     background = rows(effects, intervention="other-class").set_index("class")
     assert background["confirmed"].to_dict() == {
         "boat": True, "car": True, "star": False, "buoy": False,
@@ -210,7 +208,7 @@ def test_unreadable_images_and_images_without_annotation_are_no_failure(world):
     for scene in scenes:
         scene.things = []
     empty = measured(world, world.by_context, scenes=scenes)
-    assert empty.table.empty and list(empty.table.columns) == list(COLUMNS)
+    assert empty.table.empty and list(empty.table.columns) == list(EFFECT_COLUMNS)
     assert measured(world, world.by_context, scenes=[]).table.empty
 
 
@@ -257,5 +255,5 @@ def test_settings_that_cannot_be_used_are_named(setting, value):
 
 def test_planned_passes():
     subjects = [object()] * 10
-    assert Planned("background", 1, subjects=subjects).passes(8, 2) == 8 * 7
-    assert Planned("thing", 1, subjects=subjects).passes(12, 2) == 20
+    assert Intervention("background", 1, subjects=subjects).passes(8, 2) == 8 * 7
+    assert Intervention("thing", 1, subjects=subjects).passes(12, 2) == 20

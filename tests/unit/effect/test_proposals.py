@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from lcrp.effect.proposals import Pair, co_occurring, leading_concepts, proposed_pairs
+from lcrp.effect.proposals import Proposal, co_occurring, context_switch, proposed_pairs
 from lcrp.effect.recognised_objects import annotated_objects
 
 
@@ -20,7 +20,7 @@ def test_pairs_come_from_what_meets_more_often_than_by_chance(world):
 
 
 def test_attribution_and_co_occurrence_propose_in_turn():
-    met = {1: [Pair(1, name, (0,), 2.0) for name in ("sea", "gull", "oar", "buoy")], 3: []}
+    met = {1: [Proposal(1, name, (0,), 2.0) for name in ("sea", "gull", "oar", "buoy")], 3: []}
     assert [p.thing for p in proposed_pairs(met, None, "-bcs", 2)[1]] == ["sea", "gull"]
     scores = pd.DataFrame(
         {
@@ -38,8 +38,8 @@ def table(shares, scores):
     return pd.DataFrame({"concept": range(len(shares)), "share": shares, "context_score": scores})
 
 
-def test_leading_concepts_and_as_relevant_ones():
-    found = leading_concepts(
+def test_context_switch_and_as_relevant_ones():
+    found = context_switch(
         table([0.3, 0.2, 0.28, 0.05, 0.1, 0.07], [0.9, 0.8, 0.1, 0.9, 0.2, 0.05]), "conv", 2
     )
     assert found.concepts == (0, 1)  # 0.27 and 0.16 of the relevance lie outside
@@ -49,11 +49,11 @@ def test_leading_concepts_and_as_relevant_ones():
 
 
 def test_without_comparable_concepts_a_note_says_so():
-    found = leading_concepts(table([0.6, 0.01, 0.01], [0.9, 0.1, 0.2]), "conv", 1)
+    found = context_switch(table([0.6, 0.01, 0.01], [0.9, 0.1, 0.2]), "conv", 1)
     assert found.note == "no concepts of low context score are as relevant"
 
 
 @pytest.mark.parametrize("scores", [[None, None], [0.0, 0.0]])
 def test_no_context_score_no_concepts(scores):
-    assert leading_concepts(table([0.5, 0.5], pd.array(scores, "Float64")), "conv", 3) is None
-    assert leading_concepts(table([0.5, 0.5], [0.5, 0.2]), "conv", 0) is None
+    assert context_switch(table([0.5, 0.5], pd.array(scores, "Float64")), "conv", 3) is None
+    assert context_switch(table([0.5, 0.5], [0.5, 0.2]), "conv", 0) is None

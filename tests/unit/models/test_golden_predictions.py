@@ -63,7 +63,6 @@ def test_kept_boxes_and_convolutions_of_yolo(name, published, golden_case):
 
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_kept_boxes_with_trained_weights(index, shared, golden_case):
-    pytest.importorskip("lcrp.checkpoints")
     case = golden_case(f"yolov5n-coco-{index}")
     model = load_model("yolov5n", shared / "real" / "yolov5n-coco.pt")
     found = outputs(model, model.network, case)

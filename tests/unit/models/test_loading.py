@@ -7,7 +7,7 @@ import torch
 
 import lcrp
 from lcrp.errors import InputError
-from lcrp.models import architectures, build_model, load_model
+from lcrp.models import architectures, build_model, convert, load_model
 from lcrp.models.class_names import CITYSCAPES, COCO, COCO_WITH_BACKGROUND, VOC
 
 SMALL = {"width": 0.125, "input_size": (64, 64)}
@@ -162,12 +162,9 @@ def test_images_of_a_wrong_shape_are_refused(trained):
 
 
 def test_a_converted_file_brings_its_options_and_classes(trained, tmp_path):
-    checkpoints = pytest.importorskip("lcrp.checkpoints")
     torch.save(trained.network.state_dict(), tmp_path / "weights.pt")
     file = tmp_path / "model.safetensors"
-    checkpoints.convert(
-        tmp_path / "weights.pt", file, "yolov5", classes=["a", "b"], options=trained.options
-    )
+    convert(tmp_path / "weights.pt", file, "yolov5", classes=["a", "b"], options=trained.options)
     again = load_model("yolov5", file)
     assert same(trained, again) and again.classes == ("a", "b")
     assert again.options == trained.options

@@ -109,7 +109,7 @@ def test_published_weights_reach_their_known_quality(shared):
         {"format": "coco", "images": str(image.parent), "annotations": str(annotations)},
         classes=model.classes,
     )
-    quality = measure_quality(model, dataset, progress=False)
+    quality = measure_quality(model, dataset)
     assert quality.summary["images"] == 80
     assert quality.summary["mAP"] == pytest.approx(0.307, abs=0.01)
     assert quality.summary["mAP50"] == pytest.approx(0.460, abs=0.01)

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
 from scipy import ndimage
-from torchvision.ops import box_iou
 
-VOID = 255
-OBJECT, UNLABELLED = -2, -1
+from lcrp.datasets.sample import VOID
+from lcrp.object_masks import OBJECT, UNLABELLED, box_mask, box_overlaps
 
 
 @dataclass(frozen=True)
@@ -55,10 +53,20 @@ class Annotation:
     """
 
     def __init__(self, sample, geometry, task, classes, mode):
-        """classes: {class index of the dataset: of the model}. mode: "class" or "instance"."""
+        """Args:
+            sample: `lcrp.datasets.Sample`.
+            geometry: of the network's input.
+            task: "segmentation" or "detection".
+            classes: `ClassMap` from the classes of the dataset to those of the model.
+            mode: "class" or "instance".
+
+        Raises:
+            InputError: a class is annotated that the model does not have.
+        """
         self.sample, self.geometry, self.task, self.mode = sample, geometry, task, mode
         self._classes = classes
-        self.classes = [classes[c] for c in sample.classes_present if c in classes]
+        present = [classes.index(c, f"image {sample.id}") for c in sample.classes_present]
+        self.classes = [index for index in present if index is not None]
 
     def match(self, target, predicted):
         """The object of a target, and how well the prediction meets it.
@@ -66,7 +74,7 @@ class Annotation:
         predicted: (H, W) bool, the explained pixels of a segmentation target.
         """
         predicted = np.asarray(predicted)
-        things = self._of_class(target.class_index)
+        things = self.of_class(target.class_index)
         if self.mode == "instance":
             things = [thing for thing in things if not thing.crowd]
         if not things:
@@ -113,7 +121,7 @@ class Annotation:
     def _partition(self, objects):
         """Part of each pixel (H, W), and what each part is to each target (T, A)."""
         shape = objects.shape[1:]
-        things = [c for c in self.classes if self._of_class(c)]
+        things = [c for c in self.classes if self.of_class(c)]
         regions = np.array([self._class_region(c, shape) for c in things], bool)
         regions = regions.reshape(-1, *shape)
         code = _codes([*regions, *objects])
@@ -130,13 +138,14 @@ class Annotation:
         place, same = np.unique(place, axis=1, return_inverse=True)
         return same.ravel()[code], place
 
-    def _of_class(self, index):
-        return [t for t in self.sample.things if self._classes.get(t.class_index) == index]
+    def of_class(self, index):
+        """The annotated things of a class of the model."""
+        return [t for t in self.sample.things if self._classes.indices[t.class_index] == index]
 
     def _class_region(self, index, shape):
-        things = self._of_class(index)
+        things = self.of_class(index)
         if self.task == "detection":
-            return _filled(self._to_input(things), shape)
+            return box_mask(self._to_input(things), shape)
         return self._labels == things[0].class_index
 
     @cached_property
@@ -149,11 +158,10 @@ class Annotation:
     def _boxes(self, target, things, shape):
         # A crowd's box says where the class is, but it is the box of no object.
         single = [thing for thing in things if not thing.crowd]
-        own_box = torch.tensor([target.box], dtype=torch.float64)
-        overlaps = box_iou(own_box, torch.as_tensor(self._to_input(single or things)).double())[0]
+        overlaps = box_overlaps(target.box, self._to_input(single or things))
         best = int(overlaps.argmax())
         chosen = [single[best]] if self.mode == "instance" else things
-        mask = _filled(self._to_input(chosen), shape)
+        mask = box_mask(self._to_input(chosen), shape)
         overlap = float(overlaps[best]) if single else np.nan
         return Match((single or things)[best].id, overlap, mask)
 
@@ -170,14 +178,6 @@ class Annotation:
         union = ((mask | predicted) & known).sum()
         overlap = (mask & predicted & known).sum() / union if union else np.nan
         return Match(thing, float(overlap), mask)
-
-
-def _filled(boxes, shape):
-    """(H, W) bool, the pixels of some boxes; each has one at least."""
-    mask = np.zeros(shape, bool)
-    for x1, y1, x2, y2 in np.asarray(boxes).round().astype(int):
-        mask[max(y1, 0) : max(y2, y1 + 1, 0), max(x1, 0) : max(x2, x1 + 1, 0)] = True
-    return mask
 
 
 def _codes(masks):

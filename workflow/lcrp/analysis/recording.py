@@ -16,11 +16,11 @@ import torch
 
 from lcrp.analysis.annotation import Annotation
 from lcrp.attribution.memory import exhausted
-from lcrp.errors import InputError, nearest
+from lcrp.errors import InputError
 from lcrp.store import LayerRecords, ShardRecords
 
 log = logging.getLogger(__name__)
-ANNOTATED, PREDICTED, AUTO = "annotated", "predicted", "auto"
+PREDICTED, AUTO = "predicted", "auto"
 
 
 @dataclass(frozen=True)
@@ -59,23 +59,6 @@ def analyse(explainer, dataset, ids, settings, attrs=None, progress=iter):
     return analysis.records(attrs or {})
 
 
-def class_mapping(dataset_classes, model_classes):
-    """{class index of the dataset: class index of the model}, by name.
-
-    Raises InputError for a dataset class that the model does not know.
-    """
-    if tuple(dataset_classes) == tuple(model_classes):
-        return {i: i for i in range(len(model_classes))}
-    known = {name: i for i, name in enumerate(model_classes)}
-    for name in dataset_classes:
-        if name not in known:
-            raise InputError(
-                f"dataset: the model has no class {name!r}; rename it to "
-                f"{nearest(name, model_classes)}, or leave it out of the annotations"
-            )
-    return {i: known[name] for i, name in enumerate(dataset_classes)}
-
-
 class PartsOf(NamedTuple):
     """What `annotation.Parts` says about one target; known: whether its object is annotated."""
 
@@ -94,7 +77,7 @@ class _Analysis:
     def __init__(self, explainer, dataset, settings, layers):
         self.explainer, self.dataset, self.settings = explainer, dataset, settings
         self.model, self.layers = explainer.model, layers
-        self.classes = class_mapping(dataset.classes, self.model.classes)
+        self.classes = dataset.class_map.onto(self.model.classes)
         self.images, self.targets, self.pairs, self._halved = [], [], [], False
         self.arrays = {layer: {name: [] for name in _ARRAYS} for layer in layers}
 

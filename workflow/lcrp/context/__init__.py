@@ -1,22 +1,11 @@
 """Context bias: which share of the relevance of every concept lies outside the object.
 
-`aggregate` makes the tables from a merged concept store, in one Zarr file; `open_tables` reads
-it, `write_csv` writes concepts.csv, classes.csv, pairs.csv and instances.csv from it, with the
-effects of interventions beside the scores; `context_tables` gives data frames at once. `COLUMNS`
-says what every column means.
+`aggregate` makes the tables from a merged concept store, in one Zarr file, and `open_tables` reads
+it. `CONTEXT_COLUMNS` says what every column means. Needs the store alone: no model, no torch.
 """
 
 from lcrp.context.aggregation import aggregate
-from lcrp.context.context_columns import COLUMNS
-from lcrp.context.joined_effects import read_effects
-from lcrp.context.tables import ContextTables, context_tables, open_tables, write_csv
+from lcrp.context.context_columns import CONTEXT_COLUMNS
+from lcrp.context.tables import ContextTables, open_tables
 
-__all__ = [
-    "COLUMNS",
-    "ContextTables",
-    "aggregate",
-    "context_tables",
-    "open_tables",
-    "read_effects",
-    "write_csv",
-]
+__all__ = ["CONTEXT_COLUMNS", "ContextTables", "aggregate", "open_tables"]

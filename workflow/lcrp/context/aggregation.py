@@ -1,16 +1,12 @@
 """From a concept store to the context tables, layer by layer, in bounded memory."""
 
 from dataclasses import asdict
-from difflib import get_close_matches
-from fnmatch import fnmatchcase
 
 import numpy as np
 import pandas as pd
 
-from lcrp.context.bootstrap import ImageBootstrap
 from lcrp.context.context_columns import (
-    COLUMNS,
-    EFFECTS,
+    CONTEXT_COLUMNS,
     FEW,
     KINDS,
     MISSED,
@@ -20,12 +16,14 @@ from lcrp.context.context_columns import (
     NOT_FINITE,
     NOTES,
     UNANNOTATED,
-    UNLABELLED,
+    UNLABELLED_NAME,
     WHOLE,
 )
 from lcrp.context.pairs import pair_table
-from lcrp.context.scores import NOTHING, ClassRows, Settings, score_layer
-from lcrp.errors import InputError
+from lcrp.context.scores import ClassRows, Settings, score_layer
+from lcrp.layers import select_layers
+from lcrp.object_masks import MET, NOTHING, UNLABELLED
+from lcrp.resampling import ImageBootstrap
 from lcrp.store.archive import ArchiveWriter
 
 # An object that covers more of the input leaves no background that a score could speak of.
@@ -33,22 +31,7 @@ LARGEST_OBJECT = 0.999
 CHUNK_NUMBERS = 2**15
 
 
-def choose_layers(store, wanted="all"):
-    """Layers of a store by name or pattern (`model.8.*`), in the order of the network.
-
-    Raises InputError for a name that matches none.
-    """
-    if wanted in ("all", "default", None):
-        return list(store.layers)
-    wanted = [wanted] if isinstance(wanted, str) else list(wanted)
-    for name in wanted:
-        if name not in store.layers and not any(fnmatchcase(have, name) for have in store.layers):
-            near = get_close_matches(name, store.layers, n=3, cutoff=0.4) or store.layers[:5]
-            raise InputError(f"{store.path}: no layer {name!r}; nearest: {', '.join(near)}")
-    return [have for have in store.layers if any(fnmatchcase(have, name) for name in wanted)]
-
-
-def target_notes(store, layers, minimum_iou=0.3):
+def target_notes(store, layers, minimum_iou=MET):
     """Why a target has no context score: (T,) indices into columns.NOTES, 0 where it has one."""
     targets = store.targets
     notes = np.full(len(targets), NONE, np.int8)
@@ -97,7 +80,7 @@ def aggregate(store, destination, layers="all", **settings):
     Raises InputError when a layer is unknown or has no relevance inside objects.
     """
     settings = Settings(**settings)
-    layers = choose_layers(store, layers)
+    layers = select_layers(layers, store.layers, store.layers, where=store.path)
     for layer in layers:
         for name in ("relevance", "inside"):
             store.read(layer, name, slice(0, 0))
@@ -195,12 +178,12 @@ def _attributes(store, layers, settings):
 
 _ARRAYS = {
     "relevance": "mean relevance",
-    "share": COLUMNS["concepts"]["share"],
-    "context_score": COLUMNS["concepts"]["context_score"],
-    "context_low": COLUMNS["concepts"]["context_low"],
-    "context_high": COLUMNS["concepts"]["context_high"],
-    "context_score_relmax": COLUMNS["concepts"]["context_score_relmax"],
-    "relmax_targets": COLUMNS["concepts"]["relmax_targets"],
+    "share": CONTEXT_COLUMNS["concepts"]["share"],
+    "context_score": CONTEXT_COLUMNS["concepts"]["context_score"],
+    "context_low": CONTEXT_COLUMNS["concepts"]["context_low"],
+    "context_high": CONTEXT_COLUMNS["concepts"]["context_high"],
+    "context_score_relmax": CONTEXT_COLUMNS["concepts"]["context_score_relmax"],
+    "relmax_targets": CONTEXT_COLUMNS["concepts"]["relmax_targets"],
     "exact": "whether the score is exact; else it is the signed share",
     "note": "why a value is empty: index into the attribute notes",
     "outside": "share of the class's outside relevance in the layer",
@@ -208,7 +191,9 @@ _ARRAYS = {
 
 
 _THINGS = {
-    "thing": "things with most outside relevance: class index, -1 unlabelled, -2 none",
+    "thing": (
+        f"things with most outside relevance: class index, {UNLABELLED} unlabelled, {NOTHING} none"
+    ),
     "thing_share": "their shares of the outside relevance of the concept",
 }
 
@@ -336,7 +321,7 @@ def _where(store, notes, together, on_thing):
             shares[row].append((on / total[row], store.classes[thing]))
             left[row] -= on
         for row, rest in enumerate(left / total):
-            shares[row].append((rest, UNLABELLED))
+            shares[row].append((rest, UNLABELLED_NAME))
     named = []
     for note, found in zip(notes, shares, strict=True):
         found = sorted((f for f in found if f[0] >= 0.005), key=lambda f: (-f[0], f[1]))[:3]
@@ -347,9 +332,7 @@ def _where(store, notes, together, on_thing):
 
 def _write_columns(archive, name, table, dimension):
     archive.group(name)
-    for column in COLUMNS[name]:
-        if column in EFFECTS:
-            continue
+    for column in CONTEXT_COLUMNS[name]:
         values = table[column].to_numpy()
         if values.dtype.kind not in "iufb":
             values = values.astype(object)
@@ -357,5 +340,5 @@ def _write_columns(archive, name, table, dimension):
             f"{name}/{column}",
             values,
             (dimension,),
-            attributes={"description": COLUMNS[name][column]},
+            attributes={"description": CONTEXT_COLUMNS[name][column]},
         )

@@ -1,4 +1,4 @@
-"""The columns of the context tables, in order, each with its meaning."""
+"""The columns of the context tables, in order, each with its meaning; and their codes."""
 
 _SCORED = (
     "number of them that have a score: the object is annotated, the prediction meets it (IoU), "
@@ -20,20 +20,7 @@ _KIND = {
     "note": "why a value is empty",
 }
 
-_EFFECT = {
-    "effect": (
-        "what intervention did: mean drop of the class's probability, or of its detection rate "
-        "where that is larger; empty where it was not tested"
-    ),
-    "effect_low": "lower end of its confidence interval (bootstrap over images)",
-    "effect_high": "upper end of its confidence interval",
-    "control": "the effect of the control intervention",
-    "difference": "effect minus control",
-    "p_adjusted": "p-value of the difference, corrected for the number of tests",
-    "confirmed": "whether the effect is beyond chance and large enough to matter",
-}
-
-COLUMNS = {
+CONTEXT_COLUMNS = {
     "concepts": {
         "class": "name of the explained class",
         "layer": "name of the layer",
@@ -70,8 +57,6 @@ COLUMNS = {
             "concepts with most relevance outside the object, each with its share of the class's "
             "outside relevance in the layer; empty in the row all"
         ),
-        **_EFFECT,
-        "intervention": "what the effect is that of: how the background was replaced",
     },
     "pairs": {
         "class": "name of the explained class",
@@ -92,7 +77,6 @@ COLUMNS = {
             "how often chance gives as large a sum, over images, of relevance beyond the expected: "
             "its sign in every image drawn at random"
         ),
-        **_EFFECT,
         "note": "why a value is empty",
     },
     "instances": {
@@ -125,6 +109,4 @@ NOTES = (
 )
 (NONE, FEW, UNANNOTATED, WHOLE, NO_RELEVANCE, NO_TARGET, NOT_FINITE, MISSED) = range(len(NOTES))
 KINDS = ("exact", "signed share")
-UNLABELLED = "unlabelled"
-# Columns that come from interventions, not from the store.
-EFFECTS = (*_EFFECT, "intervention")
+UNLABELLED_NAME = "unlabelled"

@@ -3,14 +3,14 @@
 import numpy as np
 import pandas as pd
 
-from lcrp.context.context_columns import COLUMNS, EFFECTS, NONE, UNLABELLED
+from lcrp.context.context_columns import CONTEXT_COLUMNS, NONE, UNLABELLED_NAME
+from lcrp.resampling import sign_flip
 
-EXACT_IMAGES = 12
 DRAWS = 4000
 
 
 def pair_table(store, classes, sums, on_thing, settings, bootstrap, explain):
-    """Rows of pairs.csv but for the effects: a data frame.
+    """Rows of the table of pairs: a data frame.
 
     store: ConceptStore; classes: ClassRows of all classes; sums: has `total` and `inside`, (T,)
     positive relevance of all layers; on_thing: (P,) the part on the thing of each pair; explain:
@@ -18,7 +18,7 @@ def pair_table(store, classes, sums, on_thing, settings, bootstrap, explain):
     it, and one for the unlabelled rest.
     """
     things = _Things(store, sums, on_thing)
-    columns = [c for c in COLUMNS["pairs"] if c not in EFFECTS]
+    columns = list(CONTEXT_COLUMNS["pairs"])
     rows = []
     for chosen in classes:
         if not len(chosen.rows) or not len(store.pairs):
@@ -26,7 +26,7 @@ def pair_table(store, classes, sums, on_thing, settings, bootstrap, explain):
         for thing in [*things.beside(chosen), None]:
             row = dict.fromkeys(columns, np.nan)
             row |= {"class": store.classes[chosen.index], "note": ""}
-            row["thing"] = UNLABELLED if thing is None else store.classes[thing]
+            row["thing"] = UNLABELLED_NAME if thing is None else store.classes[thing]
             on, expected, there = things.of(thing)
             targets = chosen.scored[there[chosen.scored]]
             both = np.zeros(len(chosen.starts), bool)
@@ -60,7 +60,7 @@ def pair_table(store, classes, sums, on_thing, settings, bootstrap, explain):
             row["expected"] = null.sum() / whole.sum()
             if row["expected"] > 0:
                 row["lift"] = row["share"] / row["expected"]
-            row["p"] = sign_test((part - null)[both], settings.seed)
+            row["p"] = chance_of_excess((part - null)[both], settings.seed)
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -99,22 +99,17 @@ class _Things:
         return on, np.where(there, self._density * area, 0.0), there
 
 
-def sign_test(excess, seed=0):
-    """Probability that random signs give as large a sum of values; NaN for fewer than two.
+def chance_of_excess(excess: np.ndarray, seed: int = 0) -> float:
+    """How often random signs give as large a sum.
 
-    excess: (n,), one per image. All 2^n signs for few images, else random ones.
+    Args:
+        excess: (n,) relevance on a thing beyond the expected, one per image.
+        seed: of the random signs.
+
+    Returns:
+        The p-value; NaN for fewer than two images.
     """
-    count = len(excess)
-    if count < 2:
+    if len(excess) < 2:
         return np.nan
-    if count <= EXACT_IMAGES:
-        signs = 1 - 2.0 * (np.arange(2**count)[:, None] >> np.arange(count) & 1)
-        extra = 0
-    else:
-        random = np.random.default_rng([seed, count])
-        signs = 1 - 2.0 * random.integers(0, 2, (DRAWS, count))
-        extra = 1
-    observed = excess.sum()
-    slack = 1e-12 * np.abs(excess).sum()
-    as_large = (signs @ excess >= observed - slack).sum()
-    return (as_large + extra) / (len(signs) + extra)
+    random = np.random.default_rng([seed, len(excess)])
+    return sign_flip(excess, random, DRAWS, np.int64)

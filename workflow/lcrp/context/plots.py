@@ -1,83 +1,33 @@
-"""Plots of the context tables and of the verification; no colour vision is needed to read them."""
+"""Plots of the context tables; no colour vision is needed to read them."""
+
+import os
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
-from lcrp.verification.sensitivity import METHODS
-
-MAP = matplotlib.colormaps["cividis"]
-_STYLE = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "text.parse_math": False,  # a class may be called `$`
-}
+from lcrp.context.context_columns import UNLABELLED_NAME
+from lcrp.context.tables import ContextTables
+from lcrp.plotting import MAP, STYLE
 
 
-def draw_density(points, summary, path, most=40):
-    """Score against measured sensitivity, a panel per layer and method, as density.
+def draw_matrix(
+    pairs: pd.DataFrame, path: str | os.PathLike, most: int = 30, most_things: int = 100
+) -> None:
+    """Draw class against thing: the share of the class's relevance that lies on the thing.
 
-    points, summary: of `lcrp.verification.sensitivity.verify`. path: PNG. most: of more layers than
-    that, so many are drawn, evenly spread from the first to the last.
-    """
-    known = list(dict.fromkeys(points["layer"]))
-    chosen = np.linspace(0, len(known) - 1, min(most, len(known))).round().astype(int)
-    layers = [known[place] for place in chosen]
-    columns, rows = len(METHODS), max(1, len(layers))
-    width, height = 1.9 * columns + 0.6, 2.1 * rows + 0.5
-    with matplotlib.rc_context(_STYLE):
-        # No layout engine and no shared axes: either takes minutes for hundreds of panels.
-        figure = Figure(figsize=(width, height))
-        panels = figure.subplots(rows, columns, squeeze=False)
-        figure.subplots_adjust(
-            left=0.7 / width, right=1 - 0.1 / width, bottom=0.5 / height, top=1 - 0.5 / height,
-            wspace=0.15, hspace=0.3,
-        )  # fmt: skip
-        if len(layers) < len(known):
-            told = f"{len(layers)} of {len(known)} layers"
-            figure.text(0.1 / width, 1 - 0.15 / height, told, fontsize=8)
-        for row, layer in zip(panels, layers, strict=False):
-            own = points[points["layer"] == layer]
-            for panel, method in zip(row, METHODS, strict=True):
-                _density(panel, own[method].to_numpy(), own["sensitivity"].to_numpy())
-                found = summary[(summary["layer"] == layer) & (summary["method"] == method)]
-                error, correlation = found[["rmse", "correlation"]].iloc[0]
-                panel.set_title(
-                    f"{method}\nRMSE {error:.2f}, r {correlation:.2f}", fontsize=8, loc="left"
-                )
-            row[0].set_ylabel(f"{layer}\nsensitivity", fontsize=8)
-        for panel in panels[:, 1:].flat:
-            panel.tick_params(labelleft=False)
-        for panel in panels[:-1].flat:
-            panel.tick_params(labelbottom=False)
-        for panel in panels[-1]:
-            panel.set_xlabel("context score", fontsize=8)
-        figure.savefig(path, dpi=150, metadata={"Software": None})
-
-
-def _density(panel, score, truth):
-    known = np.isfinite(score) & np.isfinite(truth)
-    counts, *_ = np.histogram2d(score[known], truth[known], bins=24, range=[[0, 1], [0, 1]])
-    # Faint cells count: the root keeps them visible beside the full ones.
-    shown = np.ma.masked_equal(np.sqrt(counts.T), 0)
-    panel.imshow(shown, origin="lower", extent=(0, 1, 0, 1), cmap=MAP.reversed(), aspect="equal")
-    panel.plot([0, 1], [0, 1], color="#555555", linewidth=0.8, linestyle="--")
-    panel.set_xticks([0, 0.5, 1])
-    panel.set_yticks([0, 0.5, 1])
-
-
-def draw_matrix(pairs, path, most=30, most_things=100):
-    """Class against thing: the share of the class's relevance that lies on the thing.
-
-    pairs: data frame of pairs.csv. most, most_things: the classes and the things with the largest
-    shares.
+    Args:
+        pairs: as in pairs.csv.
+        path: PNG.
+        most: so many classes with the largest shares.
+        most_things: so many things with the largest shares.
     """
     known = pairs[np.isfinite(pairs["share"].astype(float))]
     table = known.pivot_table(index="class", columns="thing", values="share")
     lift = known.pivot_table(index="class", columns="thing", values="lift")
-    if "unlabelled" in table:
-        order = [c for c in table if c != "unlabelled"] + ["unlabelled"]
+    if UNLABELLED_NAME in table:
+        order = [c for c in table if c != UNLABELLED_NAME] + [UNLABELLED_NAME]
         table = table[order]
     table = table.loc[table.sum(axis=1).sort_values(ascending=False).index[:most]]
     table = table.dropna(axis=1, how="all")
@@ -85,7 +35,7 @@ def draw_matrix(pairs, path, most=30, most_things=100):
         largest = table.max().nlargest(most_things, keep="all").index[:most_things]
         table = table[[thing for thing in table if thing in largest]]
     lift = lift.reindex(index=table.index, columns=table.columns)
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         size = (2.4 + 0.42 * max(4, table.shape[1]), 1.6 + 0.3 * max(3, table.shape[0]))
         figure = Figure(figsize=size, layout="constrained")
         panel = figure.subplots()
@@ -94,7 +44,7 @@ def draw_matrix(pairs, path, most=30, most_things=100):
         else:
             values = table.to_numpy(float)
             # Unlabelled ground has by far the most: it would bleach all other columns.
-            things = values[:, [c != "unlabelled" for c in table.columns]]
+            things = values[:, [c != UNLABELLED_NAME for c in table.columns]]
             top = np.nanmax(things) if np.isfinite(things).any() else 1
             picture = panel.imshow(values, cmap=MAP, vmin=0, vmax=max(top, 1e-3), aspect="auto")
             for y, x in zip(*np.nonzero(np.isfinite(values)), strict=True):
@@ -116,10 +66,13 @@ def draw_matrix(pairs, path, most=30, most_things=100):
         figure.savefig(path, dpi=150, metadata={"Software": None})
 
 
-def draw_scores(tables, path, most=12):
-    """Context score of every concept against its share of the relevance, class by class.
+def draw_scores(tables: ContextTables, path: str | os.PathLike, most: int = 12) -> None:
+    """Draw the context score of every concept against its share of the relevance, by class.
 
-    tables: ContextTables. most: the classes with the most targets.
+    Args:
+        tables: of the store.
+        path: PNG.
+        most: so many classes with the most targets.
     """
     whole = tables.classes[tables.classes["layer"] == "all"]
     whole = whole[np.isfinite(whole["context_score"])]
@@ -127,7 +80,7 @@ def draw_scores(tables, path, most=12):
     columns = min(4, max(1, len(names)))
     rows = max(1, -(-len(names) // columns))
     colours = MAP(np.linspace(0, 0.8, max(2, len(tables.layers))))
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         size = (2.6 * columns + 1, 2.2 * rows + 0.8)
         figure = Figure(figsize=size, layout="constrained")
         panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
@@ -159,15 +112,17 @@ def draw_scores(tables, path, most=12):
         figure.savefig(path, dpi=150, metadata={"Software": None})
 
 
-def draw_layers(tables, path):
-    """How the context scores of classes are distributed, layer by layer.
+def draw_layers(tables: ContextTables, path: str | os.PathLike) -> None:
+    """Draw how the context scores of classes are distributed, layer by layer.
 
-    tables: ContextTables.
+    Args:
+        tables: of the store.
+        path: PNG.
     """
     scores = tables.classes[tables.classes["layer"] != "all"]
     scores = scores[np.isfinite(scores["context_score"])]
     values = [scores.loc[scores["layer"] == name, "context_score"] for name in tables.layers]
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         size = (2.5 + 0.28 * max(6, len(values)), 3.8)
         figure = Figure(figsize=size, layout="constrained")
         panel = figure.subplots()

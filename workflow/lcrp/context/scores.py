@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lcrp.context.bootstrap import ImageBootstrap
 from lcrp.context.context_columns import FEW, NO_RELEVANCE, NONE
+from lcrp.object_masks import NOTHING, UNLABELLED
+from lcrp.resampling import ImageBootstrap
 
 # Stored numbers are rounded: a share may exceed its bounds by that much and still be exact.
 TOLERANCE = 2.0**-9
@@ -13,7 +14,6 @@ TOLERANCE = 2.0**-9
 # How many things a concept's outside relevance is said to lie on, and the least share worth it.
 THINGS = 3
 LEAST_SHARE = 0.005
-UNLABELLED, NOTHING = -1, -2
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class LayerScores:
     float32; relmax_targets (K, C) int32; exact (K, C) bool; note (K, C) int8, see columns.NOTES;
     outside (K, C) float32: share of the class's outside relevance in the layer.
     thing (K, N, C) int16, thing_share (K, N, C) float32: the N things with most of the relevance
-    outside the object, and their shares of it; a class index, -1 for unlabelled, -2 for none.
+    outside the object, and their shares of it; a class index, `UNLABELLED` or `NOTHING`.
     on_thing (P,) float64: positive relevance of all concepts that lies on the thing of a pair.
     total, inside: (T,) float64, positive relevance of all concepts, and the part inside.
     leading_share (T,) float32, leading_concept (T,) int32: the concept with most normalised

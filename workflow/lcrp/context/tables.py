@@ -1,33 +1,34 @@
-"""The context tables as data frames and as CSV files."""
+"""The context tables of a store, opened for reading."""
 
 import os
-import secrets
+from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 
-from lcrp.context.aggregation import aggregate
-from lcrp.context.context_columns import COLUMNS, FEW, KINDS, UNLABELLED
-from lcrp.context.joined_effects import with_effects
-from lcrp.context.scores import NOTHING
+from lcrp.context.context_columns import CONTEXT_COLUMNS, FEW, KINDS, UNLABELLED_NAME
 from lcrp.errors import InputError
+from lcrp.object_masks import NOTHING, UNLABELLED
+from lcrp.store import ConceptStore
 from lcrp.store.archive import ArchiveReader
 from lcrp.store.shards import read_table
-
-FLOAT_FORMAT = "%.6g"
 
 
 class ContextTables:
     """The file that `aggregate` makes, opened for reading; a context manager.
 
-    path: the file; store: the ConceptStore that it was made from (for numbers of targets and
-    references). classes, pairs, instances: data frames; columns as in columns.COLUMNS, but for the
-    effects.
+    Attributes:
+        path: the file.
+        store: that it was made from (for numbers of targets and references).
+        attrs: how it was made.
+        layers: names of those that were aggregated.
+        classes: data frame, columns as in `CONTEXT_COLUMNS`.
+        pairs: likewise.
+        instances: likewise.
     """
 
-    def __init__(self, path, store):
+    def __init__(self, path: str | os.PathLike, store: ConceptStore):
         self.path = Path(path)
         self.store = store
         self._archive = ArchiveReader(path)
@@ -46,21 +47,29 @@ class ContextTables:
     def __exit__(self, *_):
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         """Close the file."""
         self._archive.close()
 
-    def concepts(self, class_index, layers=None):
-        """All concepts of a class, given by name or index, in all layers or those named.
+    def concepts(self, class_index: int | str, layers: Sequence[str] | None = None) -> pd.DataFrame:
+        """All concepts of a class.
 
-        Returns a data frame with the columns COLUMNS["concepts"], sorted by layer and rank;
-        empty for a class without targets.
+        Args:
+            class_index: of the class, or its name.
+            layers: names; None takes all.
+
+        Returns:
+            Columns as in `CONTEXT_COLUMNS["concepts"]`, sorted by layer and rank; empty for a
+            class without targets.
+
+        Raises:
+            InputError: there is no such class or layer.
         """
         wanted = self.store.class_index(class_index)
         parts = [self._concepts_of(layer, wanted) for layer in (layers or self.layers)]
         parts = [part for part in parts if part is not None]
         if not parts:
-            return pd.DataFrame(columns=list(COLUMNS["concepts"]))
+            return pd.DataFrame(columns=list(CONTEXT_COLUMNS["concepts"]))
         return pd.concat(parts, ignore_index=True)
 
     def _concepts_of(self, layer, wanted):
@@ -103,13 +112,13 @@ class ContextTables:
                 "reference_images": images,
             }
         )
-        return table.iloc[order][list(COLUMNS["concepts"])]
+        return table.iloc[order][list(CONTEXT_COLUMNS["concepts"])]
 
     def _things(self, group, row):
         thing, share = (
             self._archive.read(f"{group}/{name}", row)[0] for name in ("thing", "thing_share")
         )
-        names = np.array([*self.store.classes, "", UNLABELLED], object)
+        names = dict(enumerate(self.store.classes)) | {UNLABELLED: UNLABELLED_NAME}
         return [
             ", ".join(f"{names[t]} ({s:.3f})" for t, s in zip(*own, strict=True) if t != NOTHING)
             for own in zip(thing.T, share.T, strict=True)
@@ -132,72 +141,14 @@ class ContextTables:
         )
 
 
-def open_tables(path, store):
-    """Open a file made by `aggregate`; see ContextTables."""
+def open_tables(path: str | os.PathLike, store: ConceptStore) -> ContextTables:
+    """Open a file made by `aggregate`.
+
+    Args:
+        path: the file.
+        store: that it was made from.
+
+    Raises:
+        InputError: the file holds no context tables, or cannot be read.
+    """
     return ContextTables(path, store)
-
-
-def context_tables(store, layers="all", **settings):
-    """The context tables of a store as data frames.
-
-    store: merged ConceptStore; layers, settings: as for `aggregate`. Returns a dictionary with
-    the data frames concepts, classes, pairs and instances; columns as in COLUMNS, those of effects
-    empty. For large stores use `aggregate`, which does not hold all concepts of all classes at
-    once.
-    """
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "context.zarr.zip"
-        aggregate(store, path, layers, **settings)
-        with open_tables(path, store) as tables:
-            parts = [tables.concepts(index) for index in range(len(store.classes))]
-            parts = [part for part in parts if len(part)]
-            if parts:
-                concepts = pd.concat(parts, ignore_index=True)
-            else:
-                concepts = pd.DataFrame(columns=list(COLUMNS["concepts"]))
-            return {
-                "concepts": concepts,
-                "classes": with_effects(tables.classes, "classes"),
-                "pairs": with_effects(tables.pairs, "pairs"),
-                "instances": tables.instances,
-            }
-
-
-def write_csv(tables, concepts=None, classes=None, pairs=None, instances=None, effects=None):
-    """Write the tables as CSV files, those whose path is given, each whole or not at all.
-
-    tables: ContextTables. effects: data frame of the interventions, put beside the scores of
-    classes and pairs, which are then ordered by effect. Concepts are written class by class.
-    Numbers have six digits; an empty field means that there is no value, and `note` says why.
-    """
-    count = len(tables.store.classes)
-    if concepts:
-        parts = (tables.concepts(index) for index in range(count))
-        _write(concepts, "concepts", parts)
-    if classes:
-        _write(classes, "classes", [with_effects(tables.classes, "classes", effects)])
-    if pairs:
-        _write(pairs, "pairs", [with_effects(tables.pairs, "pairs", effects)])
-    if instances:
-        _write(instances, "instances", [tables.instances])
-
-
-def _write(path, name, parts):
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
-    columns = list(COLUMNS[name])
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "w", encoding="utf-8", newline="") as file:
-            pd.DataFrame(columns=columns).to_csv(file, index=False)
-            for table in parts:
-                table[columns].to_csv(file, index=False, header=False, float_format=FLOAT_FORMAT)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written ({error.strerror or error}); free space or check the folder"
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -1,22 +1,45 @@
-"""The classes of a dataset, mapped by name onto those of a model."""
+"""The classes of a dataset, mapped by name onto those of a model: the one table of both."""
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 
 from lcrp.errors import InputError
 
-BACKGROUND_NAMES = {"background", "__background__", "ground"}
+_BACKGROUND_NAMES = {"background", "__background__", "ground"}
 
 
 class ClassMap:
     """From a dataset's own class indices to those used.
 
-    own : names by the dataset's index.
-    classes : names by the index used, or None for the dataset's own.
-    source : the file or entry that errors name.
-    unknown : "error" or "ignore": what to do with annotations of a class that is not in `classes`.
+    Names match when they are equal, or when only case, `_` and `-` tell them apart.
+
+    Attributes:
+        own: names by the dataset's index.
+        classes: names by the index used.
+        indices: the index used by the dataset's index; None for a class that is not in `classes`.
+        source: the file or entry that errors name.
+        unknown: "error" or "ignore": what happens to annotations of a class not in `classes`.
     """
 
-    def __init__(self, own, classes=None, *, source, unknown="error"):
+    def __init__(
+        self,
+        own: Sequence[str],
+        classes: Sequence[str] | None = None,
+        *,
+        source: object,
+        unknown: str = "error",
+    ):
+        """Match the names.
+
+        Args:
+            own: names by the dataset's index.
+            classes: names to map them onto; None keeps the dataset's own.
+            source: the file or entry that errors name.
+            unknown: "error" or "ignore".
+
+        Raises:
+            InputError: a name stands twice, or no class of the dataset is in `classes`.
+        """
         self.own = _checked(own, source)
         self.classes = _checked(classes or own, source)
         self.source, self.unknown = source, unknown
@@ -29,20 +52,32 @@ class ClassMap:
                 f"({_some(self.classes)}); give the model's `classes`, or rename the dataset's"
             )
 
-    @property
-    def background(self):
-        """Indices of classes that stand for everything else, not for objects."""
-        return frozenset(i for i, name in enumerate(self.classes) if name in BACKGROUND_NAMES)
+    def onto(self, classes: Sequence[str]) -> "ClassMap":
+        """From the indices used here to those of other names, as a model's, by the same rule.
+
+        A dataset that was opened with the classes of a model maps onto them one to one.
+        """
+        return ClassMap(self.classes, classes, source=self.source, unknown=self.unknown)
 
     @property
-    def fill(self):
+    def background(self) -> frozenset[int]:
+        """Indices of classes that stand for everything else, not for objects."""
+        return background_classes(self.classes)
+
+    @property
+    def fill(self) -> int:
         """Index of pixels without annotation: the background where there is one, else void."""
         return min(self.background, default=255)
 
-    def index(self, own, where):
-        """The index used for the dataset's index, or None if it is ignored; InputError if unknown.
+    def index(self, own: int, where: object) -> int | None:
+        """The index used for the dataset's index, or None if the class is ignored.
 
-        where : what holds the class, for the error ("file: annotation 3").
+        Args:
+            own: the dataset's index.
+            where: what holds the class, for the error ("file: annotation 3").
+
+        Raises:
+            InputError: the class is not in `classes`, and `unknown` is "error".
         """
         index = self.indices[own]
         if index is None and self.unknown == "error":
@@ -55,6 +90,11 @@ class ClassMap:
     def _hint(self, own):
         near = get_close_matches(self.own[own], self.classes, 1)
         return f", which has {near[0]!r}" if near else f", which has {_some(self.classes)}"
+
+
+def background_classes(names: Sequence[str]) -> frozenset[int]:
+    """Indices of the names that stand for everything else, not for objects."""
+    return frozenset(i for i, name in enumerate(names) if name in _BACKGROUND_NAMES)
 
 
 def _checked(names, source):

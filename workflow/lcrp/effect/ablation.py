@@ -5,18 +5,23 @@ with and without the thing that the concepts are thought to stand for. And the d
 thing itself painted over.
 """
 
+import os
+from collections.abc import Callable, Iterable, Sequence
+
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from lcrp.effect.measuring import Regions
-from lcrp.effect.proposals import leading_concepts
+from lcrp.attribution import Explainer
+from lcrp.context import ContextTables
+from lcrp.datasets.sample import Sample
+from lcrp.effect.proposals import context_switch
 from lcrp.effect.reader import Reader
-from lcrp.effect.recognised_objects import Pictures, annotated_objects, find_subjects, things_of
+from lcrp.effect.recognised_objects import Pictures, annotated_objects, find_recognised, things_of
+from lcrp.effect.regions import Regions
 from lcrp.effect.settings import EffectSettings
 from lcrp.errors import InputError, nearest
 
-COLUMNS = {
+ABLATION_COLUMNS = {
     "images": "with: those that show the thing; without: those that do not",
     "step": "number of concepts that are off",
     "off": "the concepts that are off, separated by spaces; `thing` where it is painted over",
@@ -28,31 +33,31 @@ COLUMNS = {
 
 
 def ablate_context(
-    explainer,
-    samples,
-    label,
-    thing,
-    layer,
-    concepts=None,
-    tables=None,
-    settings=None,
-    progress=None,
-):
-    """Switches off a class's context concepts one by one.
+    explainer: Explainer,
+    samples: Iterable[Sample],
+    label: str,
+    thing: str,
+    layer: str,
+    concepts: Sequence[int] | None = None,
+    tables: ContextTables | None = None,
+    settings: EffectSettings | dict | None = None,
+    progress: Callable[[list], Iterable] = iter,
+) -> pd.DataFrame:
+    """Switch off a class's context concepts one by one.
 
     Args:
-        explainer: `lcrp.Explainer` of the model.
-        samples: annotated samples in the classes of the model.
+        explainer: of the model.
+        samples: annotated ones, in the classes of the model.
         label: name of the class.
         thing: what the concepts are thought to stand for: a class, or annotated stuff.
         layer: whose concepts they are.
         concepts: in this order; None takes those with most of the class's context relevance.
-        tables: `lcrp.context.ContextTables`, needed where no concepts are given.
-        settings: `EffectSettings` or a dict of them; `images` is taken of each group.
-        progress: show a bar; None shows it on terminals only.
+        tables: needed where no concepts are given.
+        settings: of the measurement; `images` is taken of each group.
+        progress: wraps the list of steps, for images with the thing and for those without.
 
     Returns:
-        DataFrame, columns as in `COLUMNS`.
+        One row per step and group, columns as in `ABLATION_COLUMNS`.
 
     Raises:
         InputError: for an unknown class, thing, layer or concept, or without recognised objects.
@@ -71,7 +76,7 @@ def ablate_context(
         raise InputError(
             f"thing {thing!r}: not annotated in any image; use {nearest(thing, names)}"
         )
-    groups = _groups(explainer, samples, label, own, shown, settings, progress)
+    groups = _groups(explainer, samples, label, own, shown, settings)
     reader = Reader(explainer, settings.threshold)
     regions = Regions(groups["pictures"], samples, settings)
     rows = []
@@ -79,7 +84,7 @@ def ablate_context(
     for name in ("with", "without"):
         subjects = groups[name]
         rows.append(_row(name, 0, "", subjects, [s.before for s in subjects]))
-        for off in tqdm(steps, desc=f"Images {name} {thing}", disable=_hidden(progress)):
+        for off in progress(steps):
             looks = (s.look(groups["pictures"][s.number].pixels) for s in subjects)
             readings = [reading for _, reading in reader.read(looks, {layer: off})]
             rows.append(_row(name, len(off), " ".join(map(str, off)), subjects, readings))
@@ -87,18 +92,14 @@ def ablate_context(
     looks = (s.look(regions.painted(s, regions.of(s, thing))) for s in painted)
     readings = [reading for _, reading in reader.read(looks)]
     rows.append(_row("with", 0, "thing", painted, readings))
-    return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def _hidden(progress):
-    return None if progress is None else not progress
+    return pd.DataFrame(rows, columns=list(ABLATION_COLUMNS))
 
 
 def _concepts(explainer, layer, concepts, label, tables, settings):
     if concepts is None:
         if tables is None:
             raise InputError("concepts: none given, and no context tables that propose some")
-        switch = leading_concepts(tables.concepts(label, [layer]), layer, max(settings.concepts, 1))
+        switch = context_switch(tables.concepts(label, [layer]), layer, max(settings.concepts, 1))
         if switch is None:
             raise InputError(f"class {label!r}: no concept of {layer} has a context score")
         concepts = switch.concepts
@@ -109,7 +110,7 @@ def _concepts(explainer, layer, concepts, label, tables, settings):
     return [int(concept) for concept in concepts]
 
 
-def _groups(explainer, samples, label, own, shown, settings, progress):
+def _groups(explainer, samples, label, own, shown, settings):
     """Recognised objects in images with and without the thing, and the pictures of all."""
     index = explainer.model.classes.index(label)
     pictures = Pictures(explainer.model, samples)
@@ -118,7 +119,7 @@ def _groups(explainer, samples, label, own, shown, settings, progress):
     groups = {"pictures": pictures}
     for name, numbers in (("with", shown), ("without", own.keys() - shown)):
         drawn = [int(n) for n in random.permutation(sorted(numbers))[: 2 * settings.images]]
-        found, _ = find_subjects(reader, pictures, {index: own}, {index: drawn}, settings.seed)
+        found, _ = find_recognised(reader, pictures, {index: own}, {index: drawn}, settings.seed)
         groups[name] = found[index][: settings.images]
     if not groups["with"]:
         raise InputError(
@@ -145,8 +146,8 @@ def _row(images, step, off, subjects, readings):
     }
 
 
-def draw_ablation(table, title, path):
-    """The curves of a table of `ablate_context` as a picture; the ending decides the format."""
+def draw_ablation(table: pd.DataFrame, title: str, path: str | os.PathLike) -> None:
+    """Draw the curves of a table of `ablate_context`; the ending of the path decides the format."""
     import matplotlib
 
     matplotlib.use("Agg")

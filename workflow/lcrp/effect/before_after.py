@@ -1,25 +1,31 @@
 """Images before and after the confirmed interventions."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import cv2
 import pandas as pd
 
+from lcrp.datasets.sample import Sample
 from lcrp.effect.effect_columns import EXAMPLE_COLUMNS
+from lcrp.effect.measuring import Effects
+from lcrp.files import write_table
 
 INDEX = "index.csv"
 
 
-def write_examples(effects, samples, folder):
-    """Writes PNG images of every confirmed effect on pixels, and `index.csv` that lists them.
+def write_examples(effects: Effects, samples: Sequence[Sample], folder: Path) -> pd.DataFrame:
+    """Write PNG images of every confirmed effect on pixels, and `index.csv` that lists them.
 
     The files show the whole input of the network; columns of the list as in `EXAMPLE_COLUMNS`.
 
     Args:
-        effects: `Effects`.
-        samples: the samples that they were measured on.
-        folder: `Path`, is made.
+        effects: what was measured.
+        samples: those that it was measured on.
+        folder: is made.
 
     Returns:
-        The list, a DataFrame.
+        The list.
     """
     folder.mkdir(parents=True)
     rows = []
@@ -48,5 +54,5 @@ def write_examples(effects, samples, folder):
                 }
             )
     table = pd.DataFrame(rows, columns=list(EXAMPLE_COLUMNS))
-    table.to_csv(folder / INDEX, index=False, float_format="%.6g")
+    write_table(table, folder / INDEX)
     return table

@@ -1,6 +1,6 @@
 """The columns of the table of effects, and of the list of examples."""
 
-COLUMNS = {
+EFFECT_COLUMNS = {
     "kind": "background: all of it replaced; thing: one thing painted over; concepts: switched off",
     "intervention": (
         "background: same-class, other-class (the object on backgrounds of images with and "
@@ -29,7 +29,7 @@ COLUMNS = {
         "reach the floor, of the better established one)"
     ),
     "low": "lower end of its confidence interval (bootstrap over images)",
-    "high": "upper end",
+    "high": "upper end of that interval",
     "control": (
         "effect of the control, in the same unit: same-class backgrounds for other-class ones; a "
         "region as large elsewhere for a thing; as relevant concepts of low context score for "

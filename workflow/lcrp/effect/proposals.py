@@ -1,15 +1,18 @@
 """What attribution and co-occurrence propose to intervene on: things and concepts."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
 import numpy as np
+import pandas as pd
 
+from lcrp.datasets.sample import Sample, Thing
 from lcrp.effect.recognised_objects import things_of
 
 
 @dataclass(frozen=True)
-class Pair:
+class Proposal:
     """A class and a thing beside it.
 
     Attributes:
@@ -25,7 +28,12 @@ class Pair:
     lift: float
 
 
-def co_occurring(samples, objects, classes, minimum):
+def co_occurring(
+    samples: Sequence[Sample],
+    objects: Mapping[int, Mapping[int, Sequence[Thing]]],
+    classes: Sequence[str],
+    minimum: int,
+) -> dict[int, list[Proposal]]:
     """Per class the things that it meets, the most telling first, from the annotations alone.
 
     Ranked by images with both times the logarithm of their lift, which is what a pair adds to
@@ -38,7 +46,7 @@ def co_occurring(samples, objects, classes, minimum):
         minimum: images with both.
 
     Returns:
-        {class index: [`Pair`]}
+        {class index: [`Proposal`]}
     """
     images = {}
     for number, sample in enumerate(samples):
@@ -52,24 +60,29 @@ def co_occurring(samples, objects, classes, minimum):
             if name == classes[index] or len(both) < max(minimum, 1):
                 continue
             lift = len(both) * len(samples) / (len(own) * len(theirs))
-            found.append(Pair(index, name, tuple(both), lift))
+            found.append(Proposal(index, name, tuple(both), lift))
         found.sort(key=lambda pair: (-len(pair.numbers) * np.log(pair.lift), pair.thing))
         pairs[index] = found
     return pairs
 
 
-def proposed_pairs(met, scores, classes, most):
+def proposed_pairs(
+    met: Mapping[int, list[Proposal]],
+    scores: pd.DataFrame | None,
+    classes: Sequence[str],
+    most: int,
+) -> dict[int, list[Proposal]]:
     """Per class the pairs that are tested: in turn what attribution and co-occurrence name first.
 
     Args:
-        met: {class index: [`Pair`]} that `co_occurring` found, all of them.
+        met: {class index: [`Proposal`]} that `co_occurring` found, all of them.
         scores: table of pairs with `class`, `thing`, `share` (of the class's relevance that lies
             on the thing), or None: then co-occurrence proposes alone.
         classes: names by class index.
         most: pairs per class.
 
     Returns:
-        {class index: [`Pair`]}
+        {class index: [`Proposal`]}
     """
     if scores is None:
         return {index: pairs[:most] for index, pairs in met.items()}
@@ -103,8 +116,8 @@ class Switch:
     note: str = ""
 
 
-def leading_concepts(table, layer, most):
-    """The concepts of a layer that a class's context relevance flows through.
+def context_switch(table: pd.DataFrame, layer: str, most: int) -> Switch | None:
+    """The concepts of a layer that most of a class's context relevance flows through.
 
     Args:
         table: rows of one class and layer, columns `concept`, `share`, `context_score`.

@@ -1,14 +1,14 @@
 """What a model says about one object: logit, probability, whether it is found."""
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torchvision.ops import box_iou
 
-from lcrp.attribution import forward
-
-IOU = 0.5  # with the object's box, for a box to be about it
+from lcrp.attribution import Explainer, forward
+from lcrp.object_masks import FOUND
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Reader:
     """Shows images to a model.
 
     Args:
-        explainer: `lcrp.Explainer`; batch norms are merged in its network, so that a channel
+        explainer: of the model; batch norms are merged in its network, so that a channel
             of a convolution that is zeroed is a concept that is switched off.
         threshold: confidence above which a box counts as found.
         batch_size: images at a time; the results do not depend on it.
@@ -67,13 +67,15 @@ class Reader:
         passes: images that were shown so far.
     """
 
-    def __init__(self, explainer, threshold=0.25, batch_size=16):
+    def __init__(self, explainer: Explainer, threshold: float = 0.25, batch_size: int = 16):
         self.explainer, self.model = explainer, explainer.model
         self.threshold, self.batch_size = threshold, batch_size
         self.program = explainer.program(self.model.input_size)
         self.passes = 0
 
-    def read(self, looks, off=None):
+    def read(
+        self, looks: Iterable[Look], off: Mapping[str, Sequence[int]] | None = None
+    ) -> Iterator[tuple[Look, Reading]]:
         """Readings of an iterable of looks, one after the other.
 
         Args:
@@ -131,7 +133,7 @@ class Reader:
         probability, place = 0.0, look.place
         if len(own):
             box = torch.as_tensor(look.box, dtype=own.boxes.dtype, device=own.boxes.device)
-            near = own[box_iou(box[None], own.boxes)[0] >= IOU]
+            near = own[box_iou(box[None], own.boxes)[0] >= FOUND]
             if len(near):
                 best = int(near.confidence.argmax())
                 probability = float(near.confidence[best])

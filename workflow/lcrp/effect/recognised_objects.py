@@ -1,13 +1,17 @@
 """The objects that interventions are made on, and the pictures that they come from."""
 
 from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from lcrp.datasets.sample import Sample, Thing
 from lcrp.effect.pixels import content_of
-from lcrp.effect.reader import Look, Reading
+from lcrp.effect.reader import Look, Reader, Reading
 from lcrp.errors import InputError
+from lcrp.models import Geometry, Model
+from lcrp.object_masks import box_mask
 
 CACHED = 128  # pictures
 SMALLEST = 12  # pixels of the input: of a smaller object nothing can be cut out
@@ -25,20 +29,17 @@ class Picture:
     """
 
     pixels: np.ndarray
-    geometry: object
+    geometry: Geometry
     content: tuple[slice, slice]
 
-    def mask(self, thing):
+    def mask(self, thing: Thing) -> tuple[np.ndarray, bool]:
         """((H, W) bool of a thing, whether a mask was annotated or only a box)."""
         drawn = thing.mask()
         if drawn is not None:
             return self.geometry.mask_to_input(drawn, fill=False), True
-        mask = np.zeros(self.geometry.input, bool)
-        x1, y1, x2, y2 = self.box(thing).round().astype(int)
-        mask[max(y1, 0) : max(y2, y1 + 1, 0), max(x1, 0) : max(x2, x1 + 1, 0)] = True
-        return mask, False
+        return box_mask([self.box(thing)], self.geometry.input), False
 
-    def box(self, thing):
+    def box(self, thing: Thing) -> np.ndarray:
         """(4,) x1 y1 x2 y2 of a thing, input pixels."""
         return self.geometry.boxes_to_input([thing.box])[0]
 
@@ -47,15 +48,15 @@ class Pictures:
     """The images of samples, as the network is shown them; the last ones are kept.
 
     Args:
-        model: `lcrp.models.Model`.
-        samples: list of samples.
+        model: whose input they become.
+        samples: with these images.
     """
 
-    def __init__(self, model, samples):
+    def __init__(self, model: Model, samples: Sequence[Sample]):
         self.model, self.samples = model, samples
         self._kept = OrderedDict()
 
-    def __getitem__(self, number):
+    def __getitem__(self, number: int) -> Picture | None:
         """`Picture` of a sample, or None where it cannot be read."""
         if number not in self._kept:
             self._kept[number] = self._load(self.samples[number])
@@ -73,7 +74,7 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class Subject:
+class RecognisedObject:
     """An object that the model recognises, in an image that nothing was done to.
 
     Attributes:
@@ -92,12 +93,12 @@ class Subject:
     box: np.ndarray
     before: Reading
 
-    def look(self, pixels):
+    def look(self, pixels: np.ndarray) -> Look:
         """The same object in a changed image."""
         return Look(pixels, self.mask, self.box, self.class_index, self.before.place, self)
 
 
-def annotated_objects(samples):
+def annotated_objects(samples: Iterable[Sample]) -> dict[int, dict[int, list[Thing]]]:
     """{class index: {sample number: [things]}} of the objects that are no crowd."""
     found = {}
     for number, sample in enumerate(samples):
@@ -107,7 +108,7 @@ def annotated_objects(samples):
     return found
 
 
-def things_of(sample):
+def things_of(sample: Sample) -> dict[str, list[Thing]]:
     """{name: [things]} of all that is annotated in an image: objects, crowds and stuff."""
     found = {}
     for thing in (*sample.things, *sample.stuff):
@@ -115,22 +116,29 @@ def things_of(sample):
     return found
 
 
-def find_subjects(reader, pictures, objects, wanted, seed=0, progress=iter):
+def find_recognised(
+    reader: Reader,
+    pictures: Pictures,
+    objects: Mapping[int, Mapping[int, Sequence[Thing]]],
+    wanted: Mapping[int, Sequence[int]],
+    seed: int = 0,
+    progress: Callable[[list], Iterable] = iter,
+) -> tuple[dict[int, list[RecognisedObject]], dict[int, dict[str, int]]]:
     """The recognised objects of each class, one per image.
 
     Which of several objects of an image is taken is left to chance.
 
     Args:
-        reader: `Reader`.
-        pictures: `Pictures`.
+        reader: of the model.
+        pictures: of the samples.
         objects: {class index: {sample number: [things]}}.
         wanted: {class index: sample numbers to look at}.
         seed: of the choice.
         progress: wraps the sample numbers.
 
     Returns:
-        ({class index: [`Subject`], in the order of `wanted`}, {class index: {reason: count}}
-        of the images without one)
+        {class index: objects in the order of `wanted`}, and {class index: {reason: count}} of
+        the images without one.
     """
     chosen = {}
     for index, numbers in wanted.items():
@@ -163,7 +171,7 @@ def find_subjects(reader, pictures, objects, wanted, seed=0, progress=iter):
         number, exact = look.tag
         own = seen[look.class_index]
         if reading.said and number not in own:
-            own[number] = Subject(
+            own[number] = RecognisedObject(
                 number, look.class_index, look.mask, exact, look.box, reading
             )  # fmt: skip
     for index, numbers in wanted.items():

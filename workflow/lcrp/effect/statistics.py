@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-_ENUMERATED = 12  # with fewer images all sign patterns are tried
-_AT_ONCE = 2**22
+from lcrp.resampling import bootstrap_interval, sign_flip
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,9 @@ class Contrast:
     """An effect over images, beside that of its control.
 
     Attributes:
-        effect, low, high: mean drop, with its interval.
+        effect: mean drop.
+        low: lower end of its interval.
+        high: upper end.
         control: mean drop under the control; NaN without one.
         difference: effect minus control; NaN without one.
         size: mean over standard deviation of the difference (of the effect, without a control).
@@ -29,7 +31,14 @@ class Contrast:
     p: float
 
 
-def contrast(effect, control=None, *, draws=20000, confidence=0.95, seed=0):
+def contrast(
+    effect: ArrayLike,
+    control: ArrayLike | None = None,
+    *,
+    draws: int = 20000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Contrast:
     """A mean effect against its control.
 
     Args:
@@ -65,45 +74,7 @@ def _size(values):
     return float(values.mean() / spread) if spread > 1e-9 else np.nan
 
 
-def bootstrap_interval(values, random, draws, confidence):
-    """Percentile interval of the mean, resampling images; NaN with fewer than two."""
-    count = len(values)
-    if count < 2:
-        return np.nan, np.nan
-    means = [
-        values[random.integers(0, count, (part, count))].mean(axis=1)
-        for part in _parts(draws, count)
-    ]
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(np.concatenate(means), (tail, 1 - tail))
-    return float(low), float(high)
-
-
-def sign_flip(differences, random, draws):
-    """Chance of a mean as large if each difference were as likely of the other sign.
-
-    One-sided. All patterns of signs where they are few, else as many random ones as `draws`.
-    """
-    count = len(differences)
-    seen = differences.sum()
-    # Sums of the same numbers in another order may differ in the last bit.
-    seen -= 1e-9 * np.abs(differences).sum()
-    if count <= _ENUMERATED:
-        signs = 1 - 2 * ((np.arange(2**count)[:, None] >> np.arange(count)) & 1)
-        return float((signs @ differences >= seen).mean())
-    larger = 0
-    for part in _parts(draws, count):
-        signs = 1 - 2 * random.integers(0, 2, (part, count), dtype=np.int8)
-        larger += int((signs @ differences >= seen).sum())
-    return (larger + 1) / (draws + 1)
-
-
-def _parts(draws, count):
-    step = max(1, _AT_ONCE // count)
-    return [min(step, draws - start) for start in range(0, draws, step)]
-
-
-def holm(p):
+def holm(p: ArrayLike) -> np.ndarray:
     """Holm's step-down correction: the chance of any false confirmation among all tests.
 
     Args:

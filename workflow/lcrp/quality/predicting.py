@@ -1,14 +1,14 @@
 """What a model finds in the images of a dataset, in the pixels of the images."""
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
+from lcrp.datasets.sample import VOID, Sample
 from lcrp.errors import InputError
-
-VOID = 255
+from lcrp.models import Geometry, Model
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,23 @@ class Found:
 
 
 @torch.no_grad()
-def predict(model, samples, *, candidates=False, batch_size=8, progress=None):
-    """Runs a model over samples.
+def predict(
+    model: Model,
+    samples: Sequence[Sample],
+    *,
+    candidates: bool = False,
+    batch_size: int = 8,
+    progress: Callable[[Sequence], Iterable] = iter,
+) -> Iterator[tuple[Sample, "Found | np.ndarray | None"]]:
+    """Run a model over samples.
 
     Args:
-        model: `lcrp.models.Model`.
-        samples: `lcrp.datasets.Dataset` or a list of its samples.
+        model: any.
+        samples: a dataset, or a list of its samples.
         candidates: of a detector, the boxes from which targets are chosen (`Model.decode`)
             instead of those that its evaluation keeps (`Model.detect`).
         batch_size: images at a time; the results do not depend on it.
-        progress: show a bar; None shows it on terminals only.
+        progress: wraps the samples.
 
     Yields:
         (sample, prediction) in the samples' order: `Found`, or for segmentation a class map
@@ -45,8 +52,7 @@ def predict(model, samples, *, candidates=False, batch_size=8, progress=None):
     """
     device = next(model.network.parameters()).device
     waiting = []
-    bar = tqdm(samples, desc="Predicting", disable=None if progress is None else not progress)
-    for sample in bar:
+    for sample in progress(samples):
         try:
             waiting.append((sample, *model.preprocess(sample.image())))
         except InputError:
@@ -83,7 +89,7 @@ def _predict_batch(model, waiting, candidates, device):
             )
 
 
-def labels_to_original(labels, geometry):
+def labels_to_original(labels: np.ndarray, geometry: Geometry) -> np.ndarray:
     """Class map (H, W) of the input as (h, w) of the image: for each pixel the nearest.
 
     Pixels that the network did not see get 255.

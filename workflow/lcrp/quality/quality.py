@@ -1,9 +1,12 @@
 """The quality of a model on a dataset, whatever its task."""
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
+from lcrp.datasets.sample import Sample
+from lcrp.models import Model
 from lcrp.quality.detection import detection_quality
 from lcrp.quality.predicting import predict
 from lcrp.quality.segmentation import Confusion
@@ -24,17 +27,20 @@ class Quality:
     classes: pd.DataFrame
 
 
-def measure_quality(model, samples, *, batch_size=8, progress=None):
-    """Compares a model's predictions with annotations, in the pixels of the images.
+def measure_quality(
+    model: Model,
+    samples: Sequence[Sample],
+    *,
+    batch_size: int = 8,
+    progress: Callable[[Sequence], Iterable] = iter,
+) -> Quality:
+    """Compare a model's predictions with annotations, in the pixels of the images.
 
     Args:
-        model: `lcrp.models.Model`.
-        samples: `lcrp.datasets.Dataset` or a list of samples; the classes must be the model's.
+        model: any.
+        samples: a dataset, or a list of samples; the classes must be the model's.
         batch_size: images at a time.
-        progress: show a bar; None shows it on terminals only.
-
-    Returns:
-        `Quality`.
+        progress: wraps the samples.
     """
     counts = {"images": 0, "unreadable": 0, "unannotated": 0}
     confusion = Confusion(model.classes)

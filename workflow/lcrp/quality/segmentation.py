@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-VOID = 255
+from lcrp.datasets.sample import VOID
 
 
 class Confusion:

@@ -282,7 +282,6 @@ class _Scene:
     def __init__(self, sample, model, geometry, targets, single):
         # Imports torch, which is not needed to draw or to collect what was drawn.
         from lcrp.analysis.annotation import Annotation
-        from lcrp.analysis.recording import class_mapping
 
         self.task, self.geometry = model.task, geometry
         self.things, self.of_class, self.single, self.iou = None, [], None, np.nan
@@ -291,18 +290,15 @@ class _Scene:
         if sample is None or not sample.dataset.annotated:
             return
         self.things = list(sample.things)
-        mapping = class_mapping(sample.dataset.classes, model.classes)
+        classes = sample.dataset.class_map.onto(model.classes)
         mode = "instance" if single else "class"
-        match = Annotation(sample, geometry, self.task, mapping, mode).match(targets[0], predicted)
+        annotation = Annotation(sample, geometry, self.task, classes, mode)
+        match = annotation.match(targets[0], predicted)
         self.iou = match.iou
         if match.thing:
             self.object, self.object_from = match.mask, "annotation"
             self.single = match.thing if single else None
-            self.of_class = [
-                thing
-                for thing in self.things
-                if mapping.get(thing.class_index) == targets[0].class_index
-            ]
+            self.of_class = annotation.of_class(targets[0].class_index)
 
     @property
     def marked(self):

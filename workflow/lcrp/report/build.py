@@ -598,11 +598,9 @@ def _weighted(outside, relevance):
 def _descriptions(name):
     """What the columns of a context table mean, where the library says so."""
     if name == "effects":
-        try:
-            from lcrp import effect
-        except ImportError:
-            return {}
-        return effect.COLUMNS
-    from lcrp import context
+        from lcrp.effect import EFFECT_COLUMNS
 
-    return context.COLUMNS.get(name, {})
+        return EFFECT_COLUMNS
+    from lcrp.joined_tables import JOINED_COLUMNS
+
+    return JOINED_COLUMNS.get(name, {})

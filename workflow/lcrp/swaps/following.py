@@ -1,24 +1,37 @@
 """The intervention on the scenes: the same objects on exchanged contexts."""
 
+from collections.abc import Callable, Iterable, Sequence
+
 import numpy as np
 import pandas as pd
 
+from lcrp.datasets.classes import background_classes
+from lcrp.datasets.sample import Dataset
+from lcrp.models import Model
+from lcrp.object_masks import FOUND, box_overlaps
 from lcrp.quality.predicting import predict
 
-IOU = 0.5  # with an object's box, for a box to be about it
 OUTCOMES = ("follows", "stays", "other", "missed")
 
 
-def swap_following(model, test, swapped, truth, *, batch_size=8, progress=None):
+def swap_following(
+    model: Model,
+    test: Dataset,
+    swapped: Dataset,
+    truth: dict,
+    *,
+    batch_size: int = 8,
+    progress: Callable[[Sequence], Iterable] = iter,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Per class, how often the prediction follows the context and how often it stays.
 
     Args:
-        model: `lcrp.models.Model` trained on scenes.
-        test: the held-out scenes, `lcrp.datasets` of format "coco".
+        model: trained on scenes.
+        test: the held-out scenes, a dataset of the format "coco".
         swapped: their swapped variants, likewise.
         truth: what `lcrp.scenes.truth` returned for them.
         batch_size: images at a time.
-        progress: show a bar; None shows it on terminals only.
+        progress: wraps the samples of the one dataset, then those of the other.
 
     Returns:
         (table of `summarise_swaps`, objects of `follow_swaps`)
@@ -27,14 +40,22 @@ def swap_following(model, test, swapped, truth, *, batch_size=8, progress=None):
     return summarise_swaps(objects, truth), objects
 
 
-def follow_swaps(model, test, swapped, truth, *, batch_size=8, progress=None):
-    """What the model says about each object before and after a swap.
+def follow_swaps(
+    model: Model,
+    test: Dataset,
+    swapped: Dataset,
+    truth: dict,
+    *,
+    batch_size: int = 8,
+    progress: Callable[[Sequence], Iterable] = iter,
+) -> pd.DataFrame:
+    """What the model says about each object before and after a swap; see `swap_following`.
 
     An object's prediction is, for segmentation, the class of most of its pixels, and for
     detection the class of the most confident candidate with an IoU of at least 0.5.
 
     Returns:
-        DataFrame, one row per object and swap: `image`, `original` (ids), `swap` ("context" or
+        One row per object and swap: `image`, `original` (ids), `swap` ("context" or
         "companion"), `class`, `from`, `to` (contexts; "" without strokes), `before`, `after`
         (predicted classes; "" for none), `outcome` (follows: a class that belongs to the new
         context; stays: its own class; other; missed: no class at all), `x1`, `y1`, `x2`, `y2`.
@@ -73,13 +94,13 @@ def follow_swaps(model, test, swapped, truth, *, batch_size=8, progress=None):
     return pd.DataFrame(rows, columns=[*columns, "x1", "y1", "x2", "y2"])
 
 
-def summarise_swaps(objects, truth):
+def summarise_swaps(objects: pd.DataFrame, truth: dict) -> pd.DataFrame:
     """Shares of outcomes per class and swap.
 
     Companions' swaps are summarised for the classes that have a companion.
 
     Returns:
-        DataFrame: `class`, `kind`, `swap`, `objects`, `recognised` (share with the right class
+        Columns `class`, `kind`, `swap`, `objects`, `recognised` (share with the right class
         before the swap), `follows`, `stays`, `other`, `missed` (shares of all objects).
     """
     rows = []
@@ -102,7 +123,7 @@ def summarise_swaps(objects, truth):
     return pd.DataFrame(rows)
 
 
-def choose_examples(objects, per_class=1):
+def choose_examples(objects: pd.DataFrame, per_class: int = 1) -> pd.DataFrame:
     """Objects worth showing: recognised before the swap, with their class's usual outcome.
 
     Args:
@@ -125,19 +146,11 @@ def _said(model, prediction, thing):
         return ""
     if model.task == "segmentation":
         index = np.bincount(prediction[thing.mask()], minlength=len(model.classes)).argmax()
-        name = model.classes[index]
-        return "" if name == "background" else name
-    about = np.flatnonzero(_overlaps(prediction.boxes, thing.box) >= IOU)
+        return "" if index in background_classes(model.classes) else model.classes[index]
+    about = np.flatnonzero(box_overlaps(thing.box, prediction.boxes) >= FOUND)
     if not len(about):
         return ""
     return model.classes[prediction.labels[about[prediction.scores[about].argmax()]]]
-
-
-def _overlaps(boxes, box):
-    low, high = np.maximum(boxes[:, :2], box[:2]), np.minimum(boxes[:, 2:], box[2:])
-    common = np.clip(high - low, 0, None).prod(axis=1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    return common / (areas + (box[2] - box[0]) * (box[3] - box[1]) - common)
 
 
 def _outcome(name, after, entry, contexts):

@@ -6,19 +6,30 @@ that are normalised as for ImageNet and converted to those of the model, so that
 the same pictures.
 """
 
-import torch
+from collections.abc import Iterable
 
-from lcrp.models.preprocessing import IMAGENET
+import torch
+from numpy.typing import ArrayLike
+
+from lcrp.models.preprocessing import IMAGENET, PixelScale
 
 KINDS = ("grey noise", "colour noise", "mean colour", "random colour")
 STRENGTHS = (0.5, 1.0)
 
 
-def replaced_backgrounds(image, mask, pixels, seed):
-    """(8, 3, H, W): an image with each of KINDS in each of STRENGTHS as its background.
+def replaced_backgrounds(
+    image: torch.Tensor, mask: ArrayLike, pixels: PixelScale, seed: Iterable[int]
+) -> torch.Tensor:
+    """An image before each of the backgrounds.
 
-    image: (3, H, W), normalised as the model wants. mask: (H, W) bool, the object, which stays.
-    pixels: PixelScale of the model. seed: integers that fix the draws.
+    Args:
+        image: (3, H, W), normalised as the model wants.
+        mask: (H, W) bool, the object, which stays.
+        pixels: how the model normalises.
+        seed: integers that fix the draws.
+
+    Returns:
+        (8, 3, H, W): each of `KINDS`, in turn at each of `STRENGTHS`.
     """
     generator = torch.Generator().manual_seed(_hash(seed))
     height, width = image.shape[1:]

@@ -7,17 +7,23 @@ target and concept: for some concepts, where the transported scores are for all.
 
 import logging
 from collections import defaultdict
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
 import torch
 
-from lcrp.context.aggregation import choose_layers, target_notes
+from lcrp.attribution import Explainer
+from lcrp.context.aggregation import target_notes
 from lcrp.context.context_columns import NONE
-from lcrp.verification.replay import Subjects
+from lcrp.datasets.sample import Dataset
+from lcrp.layers import select_layers
+from lcrp.object_masks import outside_share
+from lcrp.store import ConceptStore
+from lcrp.verification.replay import Replay
 
 log = logging.getLogger(__name__)
-COLUMNS = {
+HEATMAP_COLUMNS = {
     "class": "name of the explained class",
     "layer": "name of the layer",
     "concept": "channel of the layer",
@@ -32,45 +38,49 @@ COLUMNS = {
 }
 
 
-def outside_share(maps, mask):
-    """Share of positive relevance that lies outside a mask: (n, H, W) and (H, W) to (n,).
-
-    NaN where there is no positive relevance.
-    """
-    positive = torch.as_tensor(maps).double().clamp(min=0).flatten(1)
-    outside = positive @ (~torch.as_tensor(mask, dtype=torch.bool)).double().flatten()
-    total = positive.sum(dim=1)
-    return torch.where(total > 0, outside / total, torch.nan).numpy()
-
-
-def leading_concepts(share, count):
-    """Concepts with the largest positive mean share (C,), best first."""
+def most_relevant(share: np.ndarray, count: int) -> list[int]:
+    """The concepts with the largest positive mean share (C,), best first."""
     order = np.argsort(-share, kind="stable")[:count]
     return [int(c) for c in order if share[c] > 0]
 
 
 def heatmap_scores(
-    explainer,
-    dataset,
-    store,
-    layers="all",
-    classes="all",
-    concepts=50,
-    references=15,
-    progress=iter,
-):
-    """Scores of the leading concepts of every class by conditional heatmaps: a data frame.
+    explainer: Explainer,
+    dataset: Dataset,
+    store: ConceptStore,
+    layers: str | Iterable[str] = "all",
+    classes: str | Iterable[str] = "all",
+    concepts: int = 50,
+    references: int = 15,
+    progress: Callable[[list], Iterable] = iter,
+) -> pd.DataFrame:
+    """Scores of the most relevant concepts of every class by conditional heatmaps.
 
-    explainer: of the store's model, with the composite that is asked for; the best targets are the
-    store's. layers, classes: those scored. concepts: how many per class. references: of how many
-    best targets the score is the mean. progress: wraps the list of images. Columns: COLUMNS.
+    Args:
+        explainer: of the store's model, with the composite that is asked for; the best targets
+            are the store's.
+        dataset: the images that the store was made of.
+        store: merged concept store.
+        layers: those scored, names or patterns; "default" stands for those of the architecture's
+            own choice that the store holds (all, if it holds none).
+        classes: those scored, names or "all".
+        concepts: how many per class and layer.
+        references: the score is the mean over at most so many best targets.
+        progress: wraps the list of images.
+
+    Returns:
+        One row per class, layer and concept; columns as in `HEATMAP_COLUMNS`.
+
+    Raises:
+        InputError: a layer or class is unknown.
     """
-    layers = choose_layers(store, layers)
+    own = [name for name in explainer.model.default_layers if name in store.layers]
+    layers = select_layers(layers, store.layers, own or store.layers, where=store.path)
     chosen = range(len(store.classes))
     if classes != "all":
         chosen = [store.class_index(name) for name in classes]
+    concepts_of, wanted = [], defaultdict(list)
     usable = target_notes(store, layers) == NONE
-    rows, wanted = [], defaultdict(list)
     for index in chosen:
         of_class = np.flatnonzero((store.targets["class"] == index).to_numpy())
         if not of_class.size:
@@ -82,39 +92,53 @@ def heatmap_scores(
             share = share[np.isfinite(share).all(axis=1)]
             share = share.mean(axis=0) if len(share) else np.zeros(share.shape[1])
             best = store.best_rows(layer, index)
-            for rank, concept in enumerate(leading_concepts(share, concepts), start=1):
+            for rank, concept in enumerate(most_relevant(share, concepts), start=1):
                 targets = [t for t in best[:, concept] if t >= 0 and usable[t]][:references]
                 for target in targets:
-                    wanted[int(target)].append((layer, len(rows), concept))
-                rows.append((store.classes[index], layer, concept, rank, share[concept]))
-    images = sorted({int(store.targets["image"].iloc[t]) for t in wanted})
-    found, transported, signed = defaultdict(list), defaultdict(list), set()
-    subjects = Subjects(explainer, dataset, store)
+                    wanted[int(target)].append((layer, len(concepts_of), concept))
+                concepts_of.append((store.classes[index], layer, concept, rank, share[concept]))
+    scores = _Scores(explainer)
     of_image = store.targets["image"].to_numpy()
-    for image in progress(images):
-        for subject in subjects.of([t for t in wanted if of_image[t] == image]):
-            mask = torch.from_numpy(subject.object)
-            parts = {subject.target.image: torch.stack([mask, ~mask])}
-            names = list(dict.fromkeys(layer for layer, *_ in wanted[subject.row]))
-            landed = explainer.explain(subject.targets, layers=names, parts=parts).parts
-            for layer in names:
-                own = [(row, c) for name, row, c in wanted[subject.row] if name == layer]
-                maps = explainer.conditional(subject.target, layer, [c for _, c in own])
-                inside, outside = landed[layer][0].double().numpy()
-                for (row, concept), heatmap, score in zip(
-                    own, maps, outside_share(maps, mask), strict=True
-                ):
-                    whole = inside[concept] + outside[concept]
-                    if np.isfinite(score) and whole > 0:
-                        found[row].append(score)
-                        transported[row].append(outside[concept] / whole)
-                    if float(heatmap.min()) < -1e-6 * float(heatmap.abs().max()):
-                        signed.add(row)
-    table = []
-    for row, values in enumerate(rows):
-        count = len(found[row])
-        score, other = (np.mean(v[row]) if count else np.nan for v in (found, transported))
-        kind = "" if not count else "signed share" if row in signed else "exact"
-        note = "" if count else "no scored target with positive relevance"
-        table.append((*values, count, score, other, other - score, kind, note))
-    return pd.DataFrame(table, columns=list(COLUMNS))
+    replay = Replay(explainer, dataset, store)
+    for image in progress(sorted({int(of_image[target]) for target in wanted})):
+        for replayed in replay.of([target for target in wanted if of_image[target] == image]):
+            scores.add(replayed, wanted[replayed.row])
+    rows = [(*facts, *scores.of(row)) for row, facts in enumerate(concepts_of)]
+    return pd.DataFrame(rows, columns=list(HEATMAP_COLUMNS))
+
+
+class _Scores:
+    """Scores of concepts, by their rows in the table, target by target."""
+
+    def __init__(self, explainer):
+        self.explainer = explainer
+        self.by_heatmap, self.transported, self.signed = defaultdict(list), defaultdict(list), set()
+
+    def add(self, replayed, wanted):
+        """Score a target: wanted are (layer, row of the table, concept) that it is one of."""
+        mask = torch.from_numpy(replayed.object)
+        parts = {replayed.target.image: torch.stack([mask, ~mask])}
+        layers = list(dict.fromkeys(layer for layer, *_ in wanted))
+        landed = self.explainer.explain(replayed.targets, layers=layers, parts=parts).parts
+        for layer in layers:
+            own = [(row, concept) for name, row, concept in wanted if name == layer]
+            maps = self.explainer.conditional(replayed.target, layer, [c for _, c in own])
+            inside, outside = landed[layer][0].double().numpy()
+            for (row, concept), heatmap, score in zip(
+                own, maps, outside_share(maps, mask), strict=True
+            ):
+                whole = inside[concept] + outside[concept]
+                if np.isfinite(score) and whole > 0:
+                    self.by_heatmap[row].append(score)
+                    self.transported[row].append(outside[concept] / whole)
+                if float(heatmap.min()) < -1e-6 * float(heatmap.abs().max()):
+                    self.signed.add(row)
+
+    def of(self, row):
+        """What the table says of a row: targets, both scores, their difference, kind, note."""
+        count = len(self.by_heatmap[row])
+        if not count:
+            return 0, np.nan, np.nan, np.nan, "", "no scored target with positive relevance"
+        score, other = np.mean(self.by_heatmap[row]), np.mean(self.transported[row])
+        kind = "signed share" if row in self.signed else "exact"
+        return count, score, other, other - score, kind, ""

@@ -1,39 +1,55 @@
 """The targets of a store, predicted once more."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from lcrp.analysis.annotation import Annotation
-from lcrp.analysis.recording import class_mapping
-from lcrp.attribution.targets import Targets
+from lcrp.attribution import Explainer
+from lcrp.attribution.targets import Prediction, Target, Targets
+from lcrp.datasets.sample import Dataset
+from lcrp.store import ConceptStore
 
 
 @dataclass(frozen=True)
-class Subject:
-    """A target of a store: its input (3, H, W), the target and its object (H, W) bool."""
+class Replayed:
+    """A target of a store that was predicted again.
+
+    Attributes:
+        row: of the store's targets.
+        image: (3, H, W), the network's input.
+        target: the same prediction.
+        object: (H, W) bool, the annotated object in input pixels.
+    """
 
     row: int
     image: torch.Tensor
-    target: object
+    target: Target
     object: np.ndarray
 
     @property
-    def targets(self):
+    def targets(self) -> Targets:
         """The target alone, as Targets."""
         return Targets(self.target.prediction, [self.target])
 
 
-class Subjects:
-    """Predicts targets of a store again, one image after the other."""
+class Replay:
+    """Predicts targets of a store again, one image after the other.
 
-    def __init__(self, explainer, dataset, store):
+    Args:
+        explainer: of the store's model.
+        dataset: the images that the store was made of.
+        store: merged concept store.
+    """
+
+    def __init__(self, explainer: Explainer, dataset: Dataset, store: ConceptStore):
         self.explainer, self.dataset, self.store = explainer, dataset, store
-        self._mapping = class_mapping(dataset.classes, explainer.model.classes)
+        self._classes = dataset.class_map.onto(explainer.model.classes)
 
-    def of(self, rows):
-        """Subjects of rows of the store's targets, image by image; those that are still found."""
+    def of(self, rows: Iterable[int]) -> Iterator[Replayed]:
+        """Those of some rows of the store's targets that are still found, image by image."""
         table = self.store.targets.iloc[sorted(int(row) for row in rows)]
         names = self.store.images["id"].to_numpy(object)
         attrs, model = self.store.attrs, self.explainer.model
@@ -42,7 +58,7 @@ class Subjects:
             sample = self.dataset[str(names[image])]
             tensor, geometry = model.preprocess(sample.image())
             prediction = self.explainer.predict(tensor[None])
-            annotation = Annotation(sample, geometry, model.task, self._mapping, mode)
+            annotation = Annotation(sample, geometry, model.task, self._classes, mode)
             wanted = [sorted(int(c) for c in group["class"].unique())]
             threshold = attrs.get("threshold", 0.25)
             targets = prediction.targets(wanted, mode=mode, threshold=threshold)
@@ -53,11 +69,11 @@ class Subjects:
                     continue
                 match = annotation.match(targets[place], targets.mask(place))
                 if match.thing:
-                    yield Subject(int(row), tensor, targets[place], match.mask)
+                    yield Replayed(int(row), tensor, targets[place], match.mask)
 
 
-def on_other_images(target, prediction):
-    """The same output explained in every image of another prediction: Targets.
+def on_other_images(target: Target, prediction: Prediction) -> Targets:
+    """The same output explained in every image of another prediction.
 
     The box, or the pixels, stay those of the target; the logits of pixels are the new ones.
     """

@@ -6,6 +6,7 @@ methods. A good score equals the sensitivity.
 """
 
 from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,18 +18,22 @@ from lcrp.attribution import Explainer, Targets
 from lcrp.attribution.maps import feature_maps, relevance_maps
 from lcrp.context.aggregation import target_notes
 from lcrp.context.context_columns import NONE
+from lcrp.datasets.sample import Dataset
 from lcrp.errors import InputError
+from lcrp.models import Model
+from lcrp.object_masks import outside_share
+from lcrp.store import ConceptStore
 from lcrp.verification.backgrounds import replaced_backgrounds
-from lcrp.verification.heatmap_scores import leading_concepts, outside_share
+from lcrp.verification.heatmap_scores import most_relevant
 from lcrp.verification.published import reported
-from lcrp.verification.replay import Subjects, on_other_images
+from lcrp.verification.replay import Replay, on_other_images
 
 METHODS = (
     "L-CRP", "transported L-CRP", "latent LRP", "activation", "GradCAM", "SS-GradCAM",
     "guided GradCAM",
 )  # fmt: skip
 
-COLUMNS = {
+VERIFICATION_COLUMNS = {
     "layer": "name of the layer",
     "method": "what the context score was computed from",
     "classes": "number of classes",
@@ -39,7 +44,7 @@ COLUMNS = {
     "and other images, where these are not its own)",
     "paper_correlation": "the same",
 }
-POINTS = {
+POINT_COLUMNS = {
     "layer": "name of the layer",
     "class": "name of the explained class",
     "concept": "channel of the layer",
@@ -72,8 +77,12 @@ class VerificationSettings:
     seed: int = 0
 
 
-def choose_samples(store, settings):
-    """{class index: rows of the store's targets} that are used, in the order of the rows."""
+def choose_samples(store: ConceptStore, settings: VerificationSettings) -> dict[int, np.ndarray]:
+    """{class index: rows of the store's targets} that are used, in the order of the rows.
+
+    Raises:
+        InputError: no class has enough samples, or a class is unknown.
+    """
     notes = target_notes(store, store.layers[:1], settings.minimum_iou)
     height, width = store.attrs["input_size"]
     # A store without targets has no such column.
@@ -100,29 +109,52 @@ def choose_samples(store, settings):
     }
 
 
-def relative_change(before, after):
+def relative_change(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """|before - after| / max(|before|, |after|), at most one; zero where both are zero."""
     largest = np.maximum(np.abs(before), np.abs(after))
     change = np.abs(before - after)
     return np.minimum(1, np.divide(change, largest, out=np.zeros_like(change), where=largest > 0))
 
 
-def verify(model, dataset, store, layers, settings, device="auto", batch_size=4, progress=iter):
-    """Sensitivities and scores: (verification, points), data frames; columns: COLUMNS, POINTS.
+def verify(
+    model: Model,
+    dataset: Dataset,
+    store: ConceptStore,
+    layers: str | Iterable[str],
+    settings: VerificationSettings,
+    device: str = "auto",
+    batch_size: int = 4,
+    progress: Callable[[list], Iterable] = iter,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """How sensitive concepts are to the background, and the scores that should say so.
 
-    model: an `lcrp.models.Model`. layers: names. batch_size: images that are predicted together.
-    progress: wraps the list of samples. Raises InputError where no class has enough samples.
+    Args:
+        model: the store's.
+        dataset: the images that the store was made of.
+        store: merged concept store.
+        layers: names or patterns, "default" or "all".
+        settings: how it is made.
+        device: where the model runs.
+        batch_size: images that are predicted together.
+        progress: wraps the list of samples, twice.
+
+    Returns:
+        The agreement per layer and method, columns as in `VERIFICATION_COLUMNS`; and what it
+        was computed from, per layer, class and concept, as in `POINT_COLUMNS`.
+
+    Raises:
+        InputError: no class has enough samples, or a layer or class is unknown.
     """
     samples = choose_samples(store, settings)
     run = _Verification(model, dataset, store, layers, settings, device, batch_size)
     of_row = {int(row): index for index, rows in samples.items() for row in rows}
     for row in progress(sorted(of_row)):
-        for subject in run.subjects.of([row]):
-            run.measure(subject, of_row[row])
+        for replayed in run.replay.of([row]):
+            run.measure(replayed, of_row[row])
     run.choose()
     for row in progress(run.rows_with_scores()):
-        for subject in run.subjects.of([row]):
-            run.score(subject)
+        for replayed in run.replay.of([row]):
+            run.score(replayed)
     points = run.points()
     return summary(points, model.architecture), points
 
@@ -136,27 +168,27 @@ class _Verification:
         self.explainer = explainer(settings.composite)
         self.gradient, self.guided = explainer("Gradient"), explainer("GuidedBackprop")
         self.layers = self.explainer.select(layers)
-        self.subjects = Subjects(self.explainer, dataset, store)
+        self.replay = Replay(self.explainer, dataset, store)
         self.batch_size = batch_size
         # {class: {row: {layer: normalised relevance (C,)}}}, and the same of the changes.
         self.relevance, self.change = defaultdict(dict), defaultdict(dict)
         self.wanted = defaultdict(lambda: defaultdict(list))
         self.scores = defaultdict(list)
 
-    def measure(self, subject, index):
+    def measure(self, replayed, index):
         """Relevance of one sample, and how it changes with the background."""
-        own = self._normalised(subject.targets)
+        own = self._normalised(replayed.targets)
         variants = replaced_backgrounds(
-            subject.image, subject.object, self.model.pixels, (self.settings.seed, subject.row)
+            replayed.image, replayed.object, self.model.pixels, (self.settings.seed, replayed.row)
         )
         changes = {layer: [] for layer in self.layers}
         for start in range(0, len(variants), self.batch_size):
             some = self.explainer.predict(variants[start : start + self.batch_size])
-            after = self._normalised(on_other_images(subject.target, some))
+            after = self._normalised(on_other_images(replayed.target, some))
             for layer in self.layers:
                 changes[layer].append(relative_change(own[layer], after[layer]))
-        self.relevance[index][subject.row] = {layer: own[layer][0] for layer in self.layers}
-        self.change[index][subject.row] = {
+        self.relevance[index][replayed.row] = {layer: own[layer][0] for layer in self.layers}
+        self.change[index][replayed.row] = {
             layer: np.concatenate(changes[layer]).mean(axis=0) for layer in self.layers
         }
 
@@ -180,7 +212,7 @@ class _Verification:
             numbers = list(rows)
             for layer in self.layers:
                 values = np.stack([rows[row][layer] for row in numbers])
-                for concept in leading_concepts(values.mean(axis=0), self.settings.concepts):
+                for concept in most_relevant(values.mean(axis=0), self.settings.concepts):
                     order = np.argsort(-values[:, concept], kind="stable")
                     for place in order[: self.settings.references]:
                         if values[place, concept] > 0:
@@ -191,18 +223,18 @@ class _Verification:
         """Rows of the samples that some concept has among its best."""
         return sorted(self.wanted)
 
-    def score(self, subject):
+    def score(self, replayed):
         """Scores of one sample by every method, for the concepts that it is one of the best of."""
-        mask = torch.from_numpy(subject.object)
-        layers = list(self.wanted[subject.row])
-        parts = {subject.target.image: torch.stack([mask, ~mask])}
-        landed = self.explainer.explain(subject.targets, layers=layers, parts=parts).parts
-        relevance = relevance_maps(self.explainer, subject.targets, layers)
-        features = feature_maps(self.explainer, subject.image[None], layers)
-        gradients = self._gradients(subject, layers)
-        guided = self._guided(subject)
+        mask = torch.from_numpy(replayed.object)
+        layers = list(self.wanted[replayed.row])
+        parts = {replayed.target.image: torch.stack([mask, ~mask])}
+        landed = self.explainer.explain(replayed.targets, layers=layers, parts=parts).parts
+        relevance = relevance_maps(self.explainer, replayed.targets, layers)
+        features = feature_maps(self.explainer, replayed.image[None], layers)
+        gradients = self._gradients(replayed, layers)
+        guided = self._guided(replayed)
         for layer in layers:
-            keys = self.wanted[subject.row][layer]
+            keys = self.wanted[replayed.row][layer]
             concepts = [concept for _, concept in keys]
             seen = features[layer][0, concepts].float().clamp(min=0).cpu()
             slope = gradients[layer][0, concepts].float().cpu()
@@ -214,7 +246,7 @@ class _Verification:
             inside, outside = landed[layer][0].double().numpy()[:, concepts]
             with np.errstate(divide="ignore", invalid="ignore"):
                 transported = np.where(inside + outside > 0, outside / (inside + outside), np.nan)
-            maps = self.explainer.conditional(subject.target, layer, concepts)
+            maps = self.explainer.conditional(replayed.target, layer, concepts)
             scores = {
                 "L-CRP": outside_share(maps, mask),
                 "transported L-CRP": transported,
@@ -228,19 +260,19 @@ class _Verification:
                 values = [scores[method][place] for method in METHODS]
                 self.scores[layer, index, concept].append(values)
 
-    def _gradients(self, subject, layers):
+    def _gradients(self, replayed, layers):
         """Gradients {layer: (1, C, h, w)} of the explained logit, of pixels their mean."""
-        targets = self._again(self.gradient, subject)
+        targets = self._again(self.gradient, replayed)
         return relevance_maps(self.gradient, targets, layers)
 
-    def _guided(self, subject):
-        targets = self._again(self.guided, subject)
+    def _guided(self, replayed):
+        targets = self._again(self.guided, replayed)
         return self.guided.explain(targets, layers=[], heatmaps=True).heatmaps
 
-    def _again(self, explainer, subject):
+    def _again(self, explainer, replayed):
         """The target for another explainer, each of its pixels weighing the same."""
-        prediction = explainer.predict(subject.image[None])
-        (target,) = on_other_images(subject.target, prediction)
+        prediction = explainer.predict(replayed.image[None])
+        (target,) = on_other_images(replayed.target, prediction)
         even = torch.full_like(target.value, 1 / len(target.value))
         return Targets(prediction, [replace(target, value=even)])
 
@@ -266,11 +298,14 @@ class _Verification:
             )
             name = self.store.classes[index]
             rows.append((layer, name, concept, len(numbers), before.mean(), sensitivity, *mean))
-        return pd.DataFrame(rows, columns=list(POINTS))
+        return pd.DataFrame(rows, columns=list(POINT_COLUMNS))
 
 
-def summary(points, architecture):
-    """Agreement of every method's scores with the sensitivities, layer by layer."""
+def summary(points: pd.DataFrame, architecture: str) -> pd.DataFrame:
+    """Agreement of every method's scores with the sensitivities, layer by layer.
+
+    Columns as in `VERIFICATION_COLUMNS`; points as in `POINT_COLUMNS`.
+    """
     rows = []
     for layer, table in points.groupby("layer", sort=False):
         for method in METHODS:
@@ -284,4 +319,4 @@ def summary(points, architecture):
             published = reported(architecture, layer, method) or (np.nan, np.nan)
             classes = known["class"].nunique()
             rows.append((layer, method, classes, len(known), error, correlation, *published))
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=list(VERIFICATION_COLUMNS))

@@ -3,16 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from estimator_scores import _agnostic, _contrastive, _latent, _sensitivity, ranking
 
 import lcrp
-from lcrp.effect.estimators import (
-    _agnostic,
-    _contrastive,
-    _latent,
-    _sensitivity,
-    outside_share,
-    ranking,
-)
 from lcrp.models import build_model
 
 CLASSES = ("background", "boat", "car")
@@ -23,13 +16,6 @@ def test_ranking_by_hand():
     assert ranking([1, 1], [True, False]) == 0.5
     assert ranking([np.nan, 2, 1], [True, True, False]) == 1
     assert np.isnan(ranking([1, 2], [True, True]))
-
-
-def test_share_outside_counts_positive_relevance():
-    heatmap = torch.tensor([[1.0, -5.0], [2.0, 1.0]])
-    mask = torch.tensor([[True, False], [False, True]])
-    assert outside_share(heatmap, mask) == pytest.approx(0.5)
-    assert np.isnan(outside_share(-heatmap.abs(), mask))
 
 
 @pytest.fixture(scope="module")

@@ -108,7 +108,7 @@ def confused(name, context):
 @pytest.mark.parametrize("task", ["segmentation", "detection"])
 def test_model_that_reads_the_context_follows_it(scenes, task):
     model = Oracle(scenes, task, by_context)
-    table, objects = swap_following(model, *scenes, FACTS, progress=False)
+    table, objects = swap_following(model, *scenes, FACTS)
     table = table[table["swap"] == "context"].set_index("class")
     twins = table["kind"] == "context-dependent"
     assert (table["objects"] > 0).all()
@@ -123,28 +123,26 @@ def test_model_that_reads_the_context_follows_it(scenes, task):
 @pytest.mark.parametrize("task", ["segmentation", "detection"])
 def test_model_that_reads_the_shape_stays(scenes, task):
     # the scenes are annotated with the classes from before the swap
-    table, _ = swap_following(Oracle(scenes, task, by_shape), *scenes, FACTS, progress=False)
+    table, _ = swap_following(Oracle(scenes, task, by_shape), *scenes, FACTS)
     assert (table["stays"] == 1).all()
     assert (table[["follows", "other", "missed"]] == 0).all(axis=None)
 
 
 @pytest.mark.parametrize("task", ["segmentation", "detection"])
 def test_what_is_missed_or_mistaken_neither_follows_nor_stays(scenes, task):
-    table, objects = swap_following(Oracle(scenes, task, blind), *scenes, FACTS, progress=False)
+    table, objects = swap_following(Oracle(scenes, task, blind), *scenes, FACTS)
     assert (table["missed"] == 1).all()
     assert (table["recognised"] == 0).all()
     assert (objects[["before", "after"]] == "").all(axis=None)
     assert choose_examples(objects).empty
-    table, _ = swap_following(Oracle(scenes, task, confused), *scenes, FACTS, progress=False)
+    table, _ = swap_following(Oracle(scenes, task, confused), *scenes, FACTS)
     table = table.set_index("class")
     assert table.loc["heart", "other"] == 1
     assert table.loc["star", "stays"] == 1
 
 
 def test_companions_are_listed_for_those_that_have_one(scenes):
-    table, objects = swap_following(
-        Oracle(scenes, "segmentation", by_shape), *scenes, FACTS, progress=False
-    )
+    table, objects = swap_following(Oracle(scenes, "segmentation", by_shape), *scenes, FACTS)
     companions = table[table["swap"] == "companion"]
     assert companions["class"].tolist() == ["rider"]
     riders = objects[(objects["swap"] == "companion") & (objects["class"] == "rider")]
@@ -154,10 +152,10 @@ def test_companions_are_listed_for_those_that_have_one(scenes):
 
 @pytest.mark.parametrize(("task", "value"), [("segmentation", "mIoU"), ("detection", "mAP50")])
 def test_right_and_blind_models_have_the_quality_they_should(scenes, task, value):
-    right = measure_quality(Oracle(scenes, task, by_shape), scenes[0], progress=False)
+    right = measure_quality(Oracle(scenes, task, by_shape), scenes[0])
     assert right.summary["images"] == len(scenes[0])
     assert right.summary[value] == pytest.approx(1)
-    wrong = measure_quality(Oracle(scenes, task, blind), scenes[0], progress=False)
+    wrong = measure_quality(Oracle(scenes, task, blind), scenes[0])
     assert wrong.summary[value] < 0.11
 
 
@@ -166,7 +164,7 @@ def test_unreadable_and_unannotated_images_are_counted(scenes):
     samples = scenes[0][:3]
     broken = SimpleNamespace(image=open_nothing, dataset=samples[0].dataset)
     bare = SimpleNamespace(image=samples[1].image, labels=lambda: None, dataset=samples[1].dataset)
-    quality = measure_quality(model, [samples[0], broken, bare], progress=False)
+    quality = measure_quality(model, [samples[0], broken, bare])
     counts = {key: quality.summary[key] for key in ("images", "unreadable", "unannotated")}
     assert counts == {"images": 1, "unreadable": 1, "unannotated": 1}
 

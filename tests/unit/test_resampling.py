@@ -1,8 +1,10 @@
-"""Intervals by resampling images."""
+"""Intervals by resampling images, and chance by flipping signs."""
 
 import numpy as np
+import pytest
+from scipy import stats
 
-from lcrp.context.bootstrap import ImageBootstrap, quantiles
+from lcrp.resampling import ImageBootstrap, quantiles, sign_flip
 
 
 def test_quantiles_are_numpys():
@@ -56,3 +58,46 @@ def test_too_little_to_tell():
     assert np.isnan(low).all() and np.isnan(high).all()
     silent = np.zeros((5, 1))
     assert np.isnan(ImageBootstrap({0: 5}, 100).interval(0, silent, silent)[0]).all()
+
+
+@pytest.mark.parametrize("count", [8, 16, 30])
+def test_sign_flips_agree_with_an_independent_test(count):
+    random = np.random.default_rng(count)
+    for _ in range(5):
+        values = random.normal(0.3, 0.6, count)
+        expected = stats.permutation_test(
+            (values,), np.mean, permutation_type="samples", alternative="greater",
+            n_resamples=20000, rng=random,
+        ).pvalue  # fmt: skip
+        assert sign_flip(values, random, 20000) == pytest.approx(expected, abs=0.02)
+
+
+@pytest.mark.parametrize("spread", ["normal", "rare", "skewed"])
+@pytest.mark.parametrize("count", [8, 24])
+def test_false_alarms_are_as_rare_as_promised(count, spread):
+    random = np.random.default_rng(1)
+    p = []
+    for _ in range(600):
+        noise = random.normal(0, 0.2, (2, count))
+        if spread == "rare":  # most images do not react at all
+            noise *= random.random((2, count)) < 0.2
+        if spread == "skewed":  # effect and control alike, each far from symmetric
+            noise = random.exponential(0.2, (2, count))
+        p.append(sign_flip(noise[0] - noise[1], random, 400))
+    p = np.array(p)
+    for level in (0.01, 0.05, 0.2):
+        assert (p <= level).mean() <= level + 3 * np.sqrt(level / len(p))
+    # and p is no more careful than it must be
+    assert (p <= 0.3).mean() > 0.15
+
+
+def test_effects_are_found():
+    random = np.random.default_rng(2)
+    p = [sign_flip(random.normal(0.4, 0.3, 12), random, 400) for _ in range(200)]
+    assert np.mean(np.array(p) < 0.01) > 0.9
+
+
+def test_no_difference_at_all_is_no_evidence():
+    random = np.random.default_rng(0)
+    assert sign_flip(np.zeros(9), random, 100) == 1
+    assert sign_flip(np.zeros(40), random, 100) == 1

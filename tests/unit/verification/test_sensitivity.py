@@ -19,13 +19,12 @@ from lcrp.models.predictions import Detections
 from lcrp.models.preprocessing import IMAGENET, UNIT, stretch
 from lcrp.store import merge_shards, open_store, write_shard
 from lcrp.verification.backgrounds import KINDS, STRENGTHS, replaced_backgrounds
-from lcrp.verification.heatmap_scores import COLUMNS as PAPER_COLUMNS
-from lcrp.verification.heatmap_scores import heatmap_scores, outside_share
+from lcrp.verification.heatmap_scores import HEATMAP_COLUMNS, heatmap_scores
 from lcrp.verification.published import LAYERS, VALUES, reported
 from lcrp.verification.sensitivity import (
-    COLUMNS,
     METHODS,
-    POINTS,
+    POINT_COLUMNS,
+    VERIFICATION_COLUMNS,
     VerificationSettings,
     choose_samples,
     relative_change,
@@ -140,7 +139,9 @@ SETTINGS = VerificationSettings(
 def test_all_methods_are_compared_with_what_was_measured(world):
     model, dataset, store = world
     found, points = verify(model, dataset, store, ["body.first"], SETTINGS)
-    assert list(found.columns) == list(COLUMNS) and list(points.columns) == list(POINTS)
+    assert list(found.columns) == list(VERIFICATION_COLUMNS) and list(points.columns) == list(
+        POINT_COLUMNS
+    )
     assert found["method"].tolist() == list(METHODS)
     assert len(points) == 8 and set(points["class"]) == {"red", "green"}
     assert points["sensitivity"].between(0, 1).all()
@@ -161,7 +162,7 @@ def test_paper_scores_agree_with_transport_where_no_relevance_is_negative(world)
     model, dataset, store = world
     explainer = Explainer(model, store.attrs["composite"], device="cpu")
     table = heatmap_scores(explainer, dataset, store, ["body.first"], concepts=3, references=4)
-    assert list(table.columns) == list(PAPER_COLUMNS)
+    assert list(table.columns) == list(HEATMAP_COLUMNS)
     assert (table["kind"] == "exact").all() and (table["targets"] == 4).all()
     np.testing.assert_allclose(table["difference"], 0, atol=1e-5)
     row = table.iloc[0]
@@ -211,7 +212,7 @@ def test_a_store_without_targets_has_no_scores(world, tmp_path, caplog):
         with pytest.raises(InputError, match=r"no class has 4 annotated samples.* the most are 0"):
             verify(model, dataset, store, ["body.first"], SETTINGS)
         table = heatmap_scores(explainer, dataset, store)
-        assert list(table.columns) == list(PAPER_COLUMNS) and not len(table)
+        assert list(table.columns) == list(HEATMAP_COLUMNS) and not len(table)
         assert not caplog.messages
         heatmap_scores(explainer, dataset, store, classes=["green"])
     assert caplog.messages == ["no target of green was analysed: it has no scores"]
@@ -256,12 +257,6 @@ def test_backgrounds_leave_the_object_alone():
 def test_relative_change():
     before, after = np.array([0.2, 0.0, -0.1, 0.4]), np.array([0.1, 0.0, 0.1, 0.4])
     np.testing.assert_allclose(relative_change(before, after), [0.5, 0, 1, 0])
-
-
-def test_share_outside_counts_positive_relevance_alone():
-    maps = torch.tensor([[[1.0, 3.0], [-5.0, 0.0]], [[0.0, -1.0], [0.0, 0.0]]])
-    mask = torch.tensor([[True, False], [False, False]])
-    np.testing.assert_allclose(outside_share(maps, mask), [0.75, np.nan])
 
 
 def test_published_values_are_those_of_the_average():

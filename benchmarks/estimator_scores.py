@@ -16,15 +16,14 @@ from lcrp.attribution.targets import Targets
 from lcrp.effect.measuring import measure_effects
 from lcrp.effect.recognised_objects import Pictures, annotated_objects
 from lcrp.effect.settings import EffectSettings
+from lcrp.object_masks import outside_share
+from lcrp.verification import relative_change, replaced_backgrounds
 
 COMPOSITES = {
     "z+": "EpsilonPlusFlat",
     "gamma": "EpsilonGammaFlat",
     "epsilon": "EpsilonFlat",
 }
-# Background replacements of the paper's verification: (kind, blended at alpha).
-KINDS = ("grey noise", "colour noise", "zeros", "colour")
-VARIANTS = tuple((kind, alpha) for kind in KINDS for alpha in (0.5, 1))
 
 
 def compare_estimators(model, samples, *, images=12, settings=None, seed=0, progress=iter):
@@ -60,7 +59,7 @@ def compare_estimators(model, samples, *, images=12, settings=None, seed=0, prog
         rows.append({"class": model.classes[index], **scores.mean().to_dict()})
     table = pd.DataFrame(rows)
     given = settings if isinstance(settings, EffectSettings) else EffectSettings(**(settings or {}))
-    effects = measure_effects(explainers["z+"], samples, None, given, progress=False).table
+    effects = measure_effects(explainers["z+"], samples, None, given).table
     effects = effects[effects["intervention"] == "other-class"].set_index("class")
     table["effect"] = effects["difference"].reindex(table["class"]).to_numpy()
     table["confirmed"] = effects["confirmed"].reindex(table["class"]).to_numpy()
@@ -89,13 +88,6 @@ def _scores(explainers, picture, things, index, random):
     found["latent C, z+"] = _latent(explainer, targets[0], mask)
     found["sensitivity"] = _sensitivity(explainer, tensor, mask, index, random)
     return found
-
-
-def outside_share(heatmap, mask):
-    """Share of the positive relevance that lies outside the mask; NaN without any."""
-    positive = heatmap.clamp(min=0)
-    total = positive.sum()
-    return float(positive[~mask].sum() / total) if total > 0 else np.nan
 
 
 def _logits_at(target):
@@ -154,19 +146,9 @@ def _latent(explainer, target, mask):
 def _sensitivity(explainer, tensor, mask, index, random):
     """The paper's background sensitivity, over the concepts of the default layers."""
     layers = explainer.select("default")
-    changed = [tensor]
-    for kind, alpha in VARIANTS:
-        if kind == "grey noise":
-            noise = 3 * (random.random((1, *mask.shape)) - 0.5)
-        elif kind == "colour noise":
-            noise = 3 * (random.random((3, *mask.shape)) - 0.5)
-        elif kind == "zeros":
-            noise = np.zeros((3, 1, 1))
-        else:
-            noise = 4 * (random.random((3, 1, 1)) - 0.5)
-        other = (1 - alpha) * tensor + alpha * torch.from_numpy(noise).float()
-        changed.append(torch.where(mask, tensor, other))
-    prediction = explainer.predict(torch.stack(changed))
+    model = explainer.model
+    changed = replaced_backgrounds(tensor, mask, model.pixels, random.integers(2**31, size=2))
+    prediction = explainer.predict(torch.cat([tensor[None], changed]))
     targets = prediction.targets([index])
     result = explainer.explain(targets, layers=layers)
     images = [target.image for target in targets]
@@ -177,12 +159,8 @@ def _sensitivity(explainer, tensor, mask, index, random):
         by_image = dict(zip(images, relevance, strict=True))
         first = by_image[0]
         # A class that is not predicted any more has lost all of its relevance.
-        rest = np.stack([by_image.get(n, np.zeros_like(first)) for n in range(1, len(changed))])
-        largest = np.maximum(np.abs(first), np.abs(rest))
-        change = np.divide(
-            np.abs(rest - first), largest, out=np.zeros_like(rest), where=largest > 0
-        )
-        values.append(np.minimum(change, 1).mean(axis=0))
+        rest = np.stack([by_image.get(n + 1, np.zeros_like(first)) for n in range(len(changed))])
+        values.append(relative_change(first, rest).mean(axis=0))
         weights.append(np.maximum(first, 0))
     return float(np.average(np.concatenate(values), weights=np.concatenate(weights)))
 
