@@ -6,12 +6,16 @@ from torch import nn
 from lcrp.attribution.graph.nodes import Graph, link
 
 
-def merge_batch_norms(graph):
-    """Merge every batch norm into the convolution or linear layer that alone feeds it.
+def merge_batch_norms(graph: Graph) -> Graph:
+    """Merge every batch norm into the convolution or linear layer before it.
 
-    Exact: the running variance takes the batch norm's eps with it (the merged layer computes
-    the same outputs). Weights are folded in float64. Returns a graph in which those batch
-    norms are gone and the convolutions carry new weights and a bias.
+    Where something else reads that layer, or the network returns it, they stay apart.
+
+    The merged layer computes the same outputs: the running variance takes the batch norm's eps
+    with it. Weights are folded in float64.
+
+    Returns:
+        A graph in which those batch norms are gone and the layers carry new weights and a bias.
     """
     readers = {}
     for position, node in enumerate(graph.nodes):
@@ -42,7 +46,7 @@ def merge_batch_norms(graph):
     )
 
 
-def affine(norm):
+def affine(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
     """Scale and shift (float64, per channel) of a batch norm in eval mode."""
     scale = (norm.running_var.double() + norm.eps).rsqrt()
     if norm.weight is not None:
