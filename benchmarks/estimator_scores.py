@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from lcrp.attribution import Explainer
+from lcrp.attribution.maps import relevance_maps
 from lcrp.attribution.targets import Targets
 from lcrp.effect.measuring import measure_effects
 from lcrp.effect.recognised_objects import Pictures, annotated_objects
@@ -132,8 +133,8 @@ def _latent(explainer, target, mask):
     """Share of a layer's positive relevance at positions outside the mask, over the layers."""
     shares = []
     for layer in explainer.select("default"):
-        node = target.prediction.record.program.layers[layer]
-        relevance, _ = explainer._relevance_at(target.prediction, [target], node)
+        alone = Targets(target.prediction, [target])
+        relevance = relevance_maps(explainer, alone, [layer])[layer]
         heat = relevance[0].float().clamp(min=0).sum(0).cpu()
         rows, columns = (
             ((torch.arange(side) + 0.5) * full / side).long()
