@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from lcrp.analysis.recording import AnalysisSettings, _Analysis
-from lcrp.attribution import Explainer
+from lcrp.attribution import Explainer, keep_freed_memory
 from lcrp.datasets import open_dataset
 from lcrp.models import load_model
 
@@ -83,6 +83,7 @@ def main():
         count = len(sample.classes_present)
         if 0 < count <= args.classes and len(by_count.setdefault(count, [])) < args.most:
             by_count[count].append(sample.id)
+    keep_freed_memory()
     explainer = Explainer(model, device="cpu")
     explainer.layers  # noqa: B018
     rows = []

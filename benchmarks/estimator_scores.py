@@ -133,8 +133,7 @@ def _latent(explainer, target, mask):
     """Share of a layer's positive relevance at positions outside the mask, over the layers."""
     shares = []
     for layer in explainer.select("default"):
-        alone = Targets(target.prediction, [target])
-        relevance = relevance_maps(explainer, alone, [layer])[layer]
+        relevance = relevance_maps(explainer, [target], [layer])[layer]
         heat = relevance[0].float().clamp(min=0).sum(0).cpu()
         rows, columns = (
             ((torch.arange(side) + 0.5) * full / side).long()

@@ -35,7 +35,7 @@ from crp.image import plot_grid, vis_opaque_img
 from crp.visualization import FeatureVisualization
 
 from lcrp.analysis.recording import AnalysisSettings, analyse
-from lcrp.attribution import Explainer
+from lcrp.attribution import Explainer, keep_freed_memory
 from lcrp.datasets import open_dataset
 from lcrp.models import build_model, load_model
 from lcrp.render import Composer, Settings, figure_bytes
@@ -153,6 +153,7 @@ def measure(images, figures, size):
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model, dataset = prepared(folder, size)
+        keep_freed_memory()
         explainer = Explainer(model)
         layer = model.example_layer
         ids = list(dataset.ids)[:images]

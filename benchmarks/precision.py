@@ -18,18 +18,19 @@ import json
 from pathlib import Path
 
 import attribution
+import floor
 import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from lcrp.attribution import Explainer
+from lcrp.attribution import Explainer, keep_freed_memory
 
 TOP = 10
 
 
 def explained(explainer, images, targets):
     """Result of the targets, their boxes as masks."""
-    targets = attribution.rebound(targets, explainer.predict(images))
+    targets = floor.rebound(targets, explainer.predict(images))
     masks = torch.stack([targets.mask(i) for i in range(len(targets))]).float()
     return explainer.explain(targets, layers="all", masks=masks)
 
@@ -47,6 +48,7 @@ def measure(size, count, precision):
     """Percentiles over layers and targets."""
     attribution.CASES["precision"] = ("yolov5n", size)
     model, images, classes = attribution.prepared("precision", count)
+    keep_freed_memory()
     plain = Explainer(model, device="cpu")
     other = Explainer(model, device="cpu", precision=precision)
     correlations, kept, differences = [], [], []

@@ -35,7 +35,7 @@ def analyse_scenes(folder, first, last, args):
     import torch
 
     from lcrp.analysis.recording import AnalysisSettings, analyse
-    from lcrp.attribution import Explainer
+    from lcrp.attribution import Explainer, keep_freed_memory
     from lcrp.datasets import open_dataset
     from lcrp.models import build_model
 
@@ -48,6 +48,7 @@ def analyse_scenes(folder, first, last, args):
     }
     dataset = open_dataset(source)
     model = build_model("yolov5n", dataset.classes, input_size=(args.side, args.side))
+    keep_freed_memory()
     explainer = Explainer(model, device="cpu")
     # Untrained, it is sure of nothing.
     settings = AnalysisSettings(layers="all", threshold=1e-9)

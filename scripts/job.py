@@ -58,6 +58,8 @@ def job(snakemake):
     os.environ["OMP_NUM_THREADS"] = str(snakemake.threads)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(snakemake.threads)
+    if "lcrp.attribution" in sys.modules:  # loaded by the jobs that explain
+        sys.modules["lcrp.attribution"].keep_freed_memory()
     path = Path(snakemake.log[0])
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as file:

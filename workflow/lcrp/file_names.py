@@ -37,9 +37,7 @@ class FileNames(Mapping):
         short = {name: plain(name) for name in names}
         taken = Counter(text.casefold() for text in short.values())
         self._files = {
-            name: text
-            if _tells(text, taken)
-            else f"{text[:LONGEST].lstrip('.') or '_'}~{_mark(name)}"
+            name: text if _tells(text, taken) else _marked(text, name)
             for name, text in short.items()
         }
         self._names = {file.casefold(): name for name, file in self._files.items()}

@@ -3,8 +3,11 @@
 import torch
 
 from lcrp.attribution.graph import Input, Node
-from lcrp.attribution.operations import operation_for
+from lcrp.attribution.operations.catalogue import operation_for, passed
 from lcrp.attribution.rows import Rows
+from lcrp.models.ssd import SSD512
+
+DECLARED = {kind: passed(passing) for kind, passing in SSD512.operations.items()}
 
 
 class Single:
@@ -24,7 +27,7 @@ class Single:
         self.inputs = inputs
         self.output = self._called(call, args, kwargs or {})
         node.shape = tuple(self.output.shape)
-        self.operation = operation_for(node, rule, [nonnegative] * len(inputs))
+        self.operation = operation_for(node, rule, [nonnegative] * len(inputs), DECLARED)
         self.state = self.operation.prepare(
             inputs if self.operation.reads_inputs else (None,) * len(inputs),
             self.output if self.operation.reads_output else None,

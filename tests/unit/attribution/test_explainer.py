@@ -19,7 +19,8 @@ from small_models import (
 from torch import nn
 
 from lcrp.attribution import Explainer, Targets
-from lcrp.attribution.operations import Linear, Pooling
+from lcrp.attribution.operations.spatial import Pooling
+from lcrp.attribution.operations.weighted import Linear
 from lcrp.errors import InputError
 
 
@@ -325,8 +326,12 @@ def test_fewer_rows_walk_together_where_maps_are_large(unet):
     program = unet.program((32, 32))
     assert program.widest == max(math.prod(n.shape[1:]) for n in program.graph.nodes if n.shape)
     tensors = [2**26 // (4 * 16), 2**26 // (4 * 5), 2**27]
-    assert [unet.at_once(SimpleNamespace(widest=widest)) for widest in tensors] == [16, 5, 1]
-    assert Explainer(unet.model, device="cpu", rows=3).at_once(program) == 3
+    assert [unet.batching.at_once(SimpleNamespace(widest=widest)) for widest in tensors] == [
+        16,
+        5,
+        1,
+    ]
+    assert Explainer(unet.model, device="cpu", rows=3).batching.at_once(program) == 3
 
 
 def test_another_size_of_images_is_traced_anew(unet):

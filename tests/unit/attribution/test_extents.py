@@ -8,7 +8,6 @@ from small_models import explained, randomised, small_yolov5, targets_at
 from test_random_graphs import RandomGraph, few, steps
 
 from lcrp.attribution import Explainer, rows
-from lcrp.attribution.engine import Walk, transport
 from lcrp.attribution.extents import (
     Neighbourhood,
     Repetition,
@@ -19,6 +18,9 @@ from lcrp.attribution.extents import (
     overlap,
     reaching,
 )
+from lcrp.attribution.seeds import seeds, starts
+from lcrp.attribution.transport import transport
+from lcrp.attribution.walk import Walk
 
 SIDE = 24
 
@@ -61,8 +63,9 @@ def test_hulls_overlaps_and_what_is_empty():
     assert filled(around(masks)).tolist() == [True, False, True]
 
 
-def assert_within(maps, own_rows, extents):
+def assert_within(message, extents):
     """What differs from zero in maps (N, C, H, W), or windows, lies within the extents."""
+    maps, own_rows = message.values, message.rows
     for member, own, there in zip(own_rows.members, maps, own_rows.slices(maps), strict=True):
         y, x = (part.start for part in there[1:])
         (found,) = around((own != 0).any(dim=0)[None])
@@ -78,23 +81,16 @@ def check(monkeypatch, explainer, prediction, targets, masks):
     monkeypatch.setattr(rows, "_worthwhile", lambda window, size: False)
     record, program = prediction.record, prediction.record.program
     maps = [i for i, n in enumerate(program.graph.nodes) if n.shape and len(n.shape) == 4]
-    seeds = explainer._seeds(prediction, targets)
-    starts = {}
-    for node, (relevance, own) in seeds.items():
-        height, width = relevance.shape[2:]
-        starts[node] = {
-            member: (y, x, y + height, x + width)
-            for member, (y, x) in zip(own.members, own.corners(), strict=True)
-        }
-    arrived = arriving(program, starts, len(targets))
-    visitors = {i: lambda r, own, i=i: assert_within(r, own, arrived[i]) for i in maps}
-    Walk(record, maps).run(seeds, visitors)
+    seeded = seeds(prediction, targets)
+    arrived = arriving(program, starts(seeded), len(targets))
+    visitors = {i: lambda message, i=i: assert_within(message, arrived[i]) for i in maps}
+    Walk(record, maps).run(seeded, visitors)
     images = [target.image for target in targets]
     reached = reaching(program, around(masks), max(maps))
     seen = set()
-    for node, shares, own in transport(record, masks.to(explainer.dtype), images, maps):
-        assert own.origins is None
-        assert_within(shares, own, reached[node])
+    for node, shares in transport(record, masks.to(explainer.dtype), images, maps):
+        assert shares.rows.origins is None
+        assert_within(shares, reached[node])
         seen.add(node)
     return seen
 

@@ -13,7 +13,8 @@ from small_models import difference
 from torch import nn
 
 from lcrp.attribution import Explainer, Targets
-from lcrp.attribution.operations import Pooling
+from lcrp.attribution.maps import relevance_at, relevance_maps
+from lcrp.attribution.operations.spatial import Pooling
 
 CASES = (
     "unet",
@@ -152,8 +153,7 @@ def check(case, count):
         ):
             assert_map(case, target, concept, found, expected)
         neurons = case.arrays[f"{i}/neuron"]
-        node = prediction.record.program.layers[name]
-        there, _ = explainer._relevance_at(prediction, [target], node)
+        there = relevance_maps(explainer, [target], [name])[name]
         tolerance = MAPS if name in below else RELEVANCES
         assert_same_neurons(there[0], result.positions[name][i], neurons, tolerance)
         neuron = [int(neurons[concepts[0]])]
@@ -253,12 +253,11 @@ def test_epsilon_flat_agrees_with_the_reference_in_float64(cases, name):
 @pytest.mark.parametrize("name", WITH_COMPOSITES)
 def test_gradients_agree(cases, name, entry):
     case = cases(name)
-    explainer, prediction, result = explained(case, COMPOSITES[entry])
+    _, prediction, result = explained(case, COMPOSITES[entry])
     targets = case.targets(prediction, 1)
     if entry == "GradientComposite":
         for layer, relu in behind_relu_in_place(case, prediction.record.program).items():
-            behind, _ = explainer._relevance_at(prediction, targets, relu)
-            result.relevance[layer] = behind.sum((2, 3))
+            result.relevance[layer] = relevance_at(prediction, targets, [relu])[relu].sum((2, 3))
     found = differences(case, result, 0, f"{entry}/")
     broken = {layer: error for layer, error in found.items() if not error < GRADIENTS}
     assert not broken

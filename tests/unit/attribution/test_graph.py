@@ -11,7 +11,7 @@ from torch import nn
 
 from lcrp.attribution import Explainer, Operation, register_operation
 from lcrp.attribution.graph import merge_batch_norms, trace
-from lcrp.attribution.operations import REGISTERED
+from lcrp.attribution.operations.catalogue import REGISTERED
 from lcrp.errors import InputError
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from small_models import difference, explained, randomised, targets_at
 from torch import nn
 
-from lcrp.attribution import Targets, engine
+from lcrp.attribution import Targets
+from lcrp.attribution.walk import Walk
 
 SIDE = 8
 COMPOSITES = ("EpsilonPlusFlat", "EpsilonPlus", "EpsilonGammaFlat", "EpsilonFlat", "Gradient")
@@ -245,7 +246,7 @@ def test_activations_are_the_maxima_of_the_convolutions(graph_steps, seed):
 
 def out_of_memory_at(monkeypatch, calls, error):
     """Let the walks with these numbers run out of memory; counts how many there were."""
-    plain, count = engine.Walk.run, []
+    plain, count = Walk.run, []
 
     def run(self, *args, **options):
         count.append(1)
@@ -253,7 +254,7 @@ def out_of_memory_at(monkeypatch, calls, error):
             raise error
         return plain(self, *args, **options)
 
-    monkeypatch.setattr(engine.Walk, "run", run)
+    monkeypatch.setattr(Walk, "run", run)
     return count
 
 

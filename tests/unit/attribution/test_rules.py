@@ -8,7 +8,7 @@ from single_operation import Single
 from torch import nn
 
 from lcrp.attribution import rules
-from lcrp.attribution.linear import shares
+from lcrp.attribution.sharing import shares
 
 EPSILON = 1e-6
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from lcrp.attribution import Explainer
-from lcrp.attribution.targets import initial_relevance
+from lcrp.attribution.seeds import initial_relevance
 from lcrp.errors import InputError
 from lcrp.models import build_model
 from lcrp.models.base import SegmentationModel

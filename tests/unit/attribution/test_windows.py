@@ -10,7 +10,7 @@ from torch import nn
 
 from lcrp.attribution import Explainer, rows
 from lcrp.attribution.maps import relevance_maps
-from lcrp.attribution.rows import Rows
+from lcrp.attribution.rows import Messages, Rows
 
 SIDE = 24
 
@@ -88,17 +88,17 @@ def test_a_detector_starts_from_windows(monkeypatch):
     masks = rectangles(found, (128, 160))
     parts = {0: masks[[0, 3]], 1: masks[[1]]}
     sizes = []
-    fitted = Rows.fitted
+    fitted = Messages.fitted
 
-    def noted(self, relevance, starts, size):
-        found = fitted(self, relevance, starts, size)
-        sizes.append(found[1].origins is not None)
+    def noted(self, starts, size):
+        found = fitted(self, starts, size)
+        sizes.append(found.rows.origins is not None)
         return found
 
     def explain():
         return explainer.explain(targets, heatmaps=True, masks=masks, parts=parts)
 
-    monkeypatch.setattr(Rows, "fitted", noted)
+    monkeypatch.setattr(Messages, "fitted", noted)
     found = explain()
     assert sum(sizes) > 5
     expected = on_whole_maps(monkeypatch, explain)
@@ -127,12 +127,11 @@ def test_strongest_neuron_of_a_window_without_positive_relevance_lies_outside():
 def test_windows_of_one_image_meet_in_their_hull():
     """Rows that carry both messages get the sum, the others what they have."""
     one, other = torch.ones(2, 1, 2, 2), torch.full((1, 1, 3, 1), 10.0)
-    left = Rows([0, 0], members=[0, 1], origins=[(4, 4), (9, 9)])
-    right = Rows([0], members=[1], origins=[(9, 8)])
-    size = (16, 16)
-    total, union = left.met(one, right, other, size)
-    assert union.origins is not None
-    whole, _ = union.whole(total, size)
+    left = Messages(one, Rows([0, 0], members=[0, 1], origins=[(4, 4), (9, 9)]))
+    right = Messages(other, Rows([0], members=[1], origins=[(9, 8)]))
+    total = left.plus(right, (2, 1, 16, 16))
+    assert total.rows.origins is not None
+    whole = total.whole((16, 16)).values
     expected = torch.zeros(2, 1, 16, 16)
     expected[0, 0, 4:6, 4:6] = 1
     expected[1, 0, 9:11, 9:11] = 1
@@ -144,11 +143,11 @@ def test_windows_of_one_image_meet_in_their_hull():
 def test_windows_are_cut_at_the_borders(start):
     size = (16, 14)
     relevance = torch.arange(20.0).view(1, 1, 4, 5)
-    cut, there = Rows([0]).fitted(relevance, [start], size)
-    (y, x) = there.origins[0]
-    assert 0 <= y <= size[0] - cut.shape[2]
-    assert 0 <= x <= size[1] - cut.shape[3]
+    cut = Messages(relevance, Rows([0])).fitted([start], size)
+    (y, x) = cut.rows.origins[0]
+    assert 0 <= y <= size[0] - cut.values.shape[2]
+    assert 0 <= x <= size[1] - cut.values.shape[3]
     padded = torch.zeros(1, 1, 32, 32)
     padded[:, :, 8 + start[0] : 12 + start[0], 8 + start[1] : 13 + start[1]] = relevance
-    whole, _ = there.whole(cut, size)
+    whole = cut.whole(size).values
     torch.testing.assert_close(whole, padded[:, :, 8:24, 8:22])

@@ -1,57 +1,83 @@
 """Maps of single layers: what flows through every neuron for a target, and what it says."""
 
+from collections.abc import Iterable, Sequence
+
 import torch
 
-from lcrp.attribution.engine import Walk
+from lcrp.attribution.forward import run
+from lcrp.attribution.seeds import seeds
+from lcrp.attribution.targets import Prediction, Target, Targets
+from lcrp.attribution.walk import Walk
+
+
+def relevance_maps(
+    explainer, targets: Iterable[Target], layers: Iterable[str]
+) -> dict[str, torch.Tensor]:
+    """Relevance at the outputs of convolutions; zero where none arrives.
+
+    Args:
+        explainer: the `Explainer` that predicted.
+        targets: of one prediction, one at least.
+        layers: names.
+
+    Returns:
+        {layer: (T, C, h, w)} on the explainer's device.
+    """
+    targets = Targets.of(targets)
+    program = targets.prediction.record.program
+    nodes = {name: program.layers[name] for name in layers}
+    maps = relevance_at(targets.prediction, targets, nodes.values())
+    return {name: maps[node] for name, node in nodes.items()}
 
 
 @torch.no_grad()
-def relevance_maps(explainer, targets, layers):
-    """{layer: (T, C, h, w)} relevance at the outputs of convolutions; zero where none arrives.
+def relevance_at(
+    prediction: Prediction, targets: Sequence[Target], nodes: Iterable[int]
+) -> dict[int, torch.Tensor]:
+    """{node: (T, C, h, w)} relevance at the outputs of nodes; zero where none arrives.
 
-    targets: of one prediction. layers: names. On the device of the explainer.
+    Args:
+        prediction: whose targets they are.
+        targets: one at least.
+        nodes: indices in the graph of the prediction's program, of nodes that give maps.
     """
-    prediction = targets.prediction
-    program = prediction.record.program
-    nodes = {program.layers[name]: name for name in layers}
+    nodes, graph = list(nodes), prediction.record.program.graph
+    order = sorted(range(len(targets)), key=lambda place: targets[place].image)
     maps = {}
-    for node, name in nodes.items():
-        shape = program.graph.nodes[node].shape[1:]
-        maps[name] = prediction.outputs[0].new_zeros(len(targets), *shape)
+    for node in nodes:
+        shape = graph.nodes[node].shape[1:]
+        maps[node] = prediction.outputs[0].new_zeros(len(targets), *shape)
 
-    def keep(name):
-        def record(relevance, rows):
-            maps[name][list(rows.members)] = relevance
+    def keep(node):
+        def visit(message):
+            maps[node][[order[member] for member in message.rows.members]] = message.values
 
-        return record
+        return visit
 
-    walk = Walk(prediction.record, needed=list(nodes))
-    seeds = explainer._seeds(prediction, targets)
-    walk.run(seeds, {node: keep(name) for node, name in nodes.items()})
+    walk = Walk(prediction.record, needed=nodes)
+    seeded = seeds(prediction, [targets[place] for place in order])
+    walk.run(seeded, {node: keep(node) for node in nodes})
     return maps
 
 
-@torch.no_grad()
-def feature_maps(explainer, images, layers):
-    """{layer: (B, C, h, w)} outputs of convolutions, batch norms merged.
+def feature_maps(explainer, images: torch.Tensor, layers: Iterable[str]) -> dict[str, torch.Tensor]:
+    """Outputs of convolutions, batch norms merged.
 
-    images: (B, 3, H, W), normalised as the model wants. layers: names.
+    Args:
+        explainer: an `Explainer`.
+        images: (B, 3, H, W), normalised as the model wants.
+        layers: names.
+
+    Returns:
+        {layer: (B, C, h, w)} on the explainer's device.
     """
     images = images.to(explainer.device, explainer.dtype)
     program = explainer.program(images.shape[2:])
     wanted = {program.layers[name]: name for name in layers}
-    values, maps, left = {}, {}, list(program.reads)
-    for i, (node, operation) in enumerate(
-        zip(program.graph.nodes, program.operations, strict=True)
-    ):
-        inputs = [values[source] for source in node.inputs]
-        values[i] = images if node.call is None else operation.forward(*inputs)
+    maps = {}
+    for i, value in run(program, images):
         if i in wanted:
-            maps[wanted[i]] = values[i]
+            maps[wanted[i]] = value
             if len(maps) == len(wanted):
                 break
-        for source in node.inputs:
-            left[source] -= 1
-            if not left[source]:
-                del values[source]
     return maps

@@ -5,7 +5,7 @@ at the pixels predicted as y, scaled to sum to one. Detection: one at the class 
 chosen box. Every target is scaled on its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from lcrp.errors import InputError, nearest
 from lcrp.models.predictions import Segmentation
+from lcrp.object_masks import box_mask
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,38 @@ class Target:
 
 
 class Targets(Sequence):
-    """Targets of one prediction, ordered by image."""
+    """Targets of one prediction, ordered by image.
 
-    def __init__(self, prediction, members):
+    Attributes:
+        prediction: what they were chosen from; None of no targets at all.
+    """
+
+    def __init__(self, prediction: "Prediction | None", members: Iterable[Target]):
         self.prediction = prediction
         self._members = sorted(members, key=lambda target: target.image)
+
+    @classmethod
+    def of(cls, targets: Iterable[Target]) -> "Targets":
+        """Any targets of one prediction, in the order given.
+
+        Raises:
+            InputError: they are of different predictions.
+        """
+        if isinstance(targets, Targets):
+            return targets
+        members = list(targets)
+        predictions = {id(target.prediction): target.prediction for target in members}
+        if len(predictions) > 1:
+            raise InputError(
+                f"targets: of {len(predictions)} predictions; explain those of each on their own"
+            )
+        made = cls(next(iter(predictions.values()), None), ())
+        made._members = members
+        return made
+
+    def by_image(self) -> list[int]:
+        """Places of the targets in the order of their images; those of one keep their order."""
+        return sorted(range(len(self)), key=lambda place: self[place].image)
 
     def __len__(self):
         return len(self._members)
@@ -89,13 +117,7 @@ class Targets(Sequence):
             mask = torch.zeros(height * width, dtype=torch.bool)
             mask[target.index.cpu() % (height * width)] = True
             return mask.view(height, width)
-        x1, y1, x2, y2 = target.box
-        mask = torch.zeros(height, width, dtype=torch.bool)
-        mask[
-            max(round(y1), 0) : max(round(y2), 0),
-            max(round(x1), 0) : max(round(x2), 0),
-        ] = True
-        return mask
+        return torch.from_numpy(box_mask([target.box], (height, width)))
 
 
 class Prediction:
@@ -255,28 +277,3 @@ class Prediction:
             tuple(found.boxes[i].tolist()), 0, output, index, torch.ones(1, device=index.device),
             self,
         )  # fmt: skip
-
-
-def initial_relevance(targets, shape, like, origins=None):
-    """Relevance (T, *shape) of targets that all start in one output, and zero elsewhere.
-
-    shape: that of the raw output for one image, or of windows of it.
-    like: tensor whose dtype and device it gets, and the raw output.
-    origins: (y, x) where each target's window begins.
-    """
-    relevance = like.new_zeros((len(targets), *shape))
-    for i, target in enumerate(targets):
-        index = target.index
-        if origins is not None:
-            channel, y, x = torch.unravel_index(index, like.shape[1:])
-            index = (channel * shape[1] + y - origins[i][0]) * shape[2] + x - origins[i][1]
-        relevance[i].view(-1)[index] = target.value.to(like)
-    if len(shape) == 3:
-        relevance = relevance.contiguous(memory_format=torch.channels_last)
-    return relevance
-
-
-def extent(target, shape):
-    """(y1, x1, y2, x2) around where a target starts in a raw output of a shape (C, H, W)."""
-    _, y, x = torch.unravel_index(target.index, shape)
-    return int(y.min()), int(x.min()), int(y.max()) + 1, int(x.max()) + 1

@@ -176,8 +176,8 @@ def score_layer(
     """Context scores of all concepts of a layer: the definition that tables and figures share.
 
     The score of a concept is 1 - sum(inside) / sum(whole) over all scored targets of a class in
-    which `whole` is positive. `whole` is `landed` (the concept's relevance that
-    reaches the input at all) where that was recorded, else `relevance`.
+    which the latter is positive. `whole` is `landed` (the concept's relevance that reaches the
+    input at all) where that was recorded, else `relevance`.
 
     Args:
         store: merged, with `inside` recorded.

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torchvision.ops import box_iou
 
-from lcrp.attribution import Explainer
+from lcrp.attribution import Explainer, forward
 from lcrp.object_masks import FOUND
 
 
@@ -117,21 +117,8 @@ class Reader:
         explainer, program = self.explainer, self.program
         images = images.to(explainer.device, explainer.dtype)
         images = images.contiguous(memory_format=torch.channels_last)
-        zeroed = {program.layers[layer]: list(chosen) for layer, chosen in (off or {}).items()}
-        values, left = {}, list(program.reads)
-        for i, (node, operation) in enumerate(
-            zip(program.graph.nodes, program.operations, strict=True)
-        ):
-            inputs = [values[source] for source in node.inputs]
-            values[i] = images if node.call is None else operation.forward(*inputs)
-            if i in zeroed:
-                values[i] = values[i].clone()
-                values[i][:, zeroed[i]] = 0
-            for source in node.inputs:
-                left[source] -= 1
-                if not left[source]:
-                    del values[source]
-        return tuple(values[i].float() for i in program.graph.outputs)
+        zeroed = {program.layers[layer]: chosen for layer, chosen in (off or {}).items()}
+        return tuple(output.float() for output in forward.outputs(program, images, zeroed))
 
     def _pixels(self, look, logits):
         inside = logits[:, torch.from_numpy(look.mask).to(logits.device)]  # (C, pixels)

@@ -2,8 +2,9 @@
 
 import copy
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -12,6 +13,17 @@ from torch import nn
 from lcrp.errors import InputError
 from lcrp.models.predictions import Detections, Segmentation
 from lcrp.models.preprocessing import PixelScale
+
+
+@dataclass(frozen=True)
+class Passing:
+    """What a model says of a module of its own: relevance passes it, as it does an activation.
+
+    Attributes:
+        keeps_sign: f(module), whether non-negative inputs make non-negative outputs.
+    """
+
+    keeps_sign: Callable[[nn.Module], bool]
 
 
 class Model:
@@ -25,6 +37,8 @@ class Model:
     composite: name of the composite that the paper uses for it.
     default_layers: convolutions that are analysed by default.
     example_layer: the one that is shown by default.
+    operations: {module type: Passing} of modules that are no layers of torch; each is one node
+        of the relevance graph.
     options: what rebuilds it beside name and classes; can be written as JSON.
     """
 
@@ -33,6 +47,7 @@ class Model:
     default_classes: tuple[str, ...] | None = None
     default_layers: tuple[str, ...]
     example_layer: str
+    operations: Mapping[type[nn.Module], Passing] = MappingProxyType({})
     fit: Callable
     pixels: PixelScale
     side_multiple: int = 1

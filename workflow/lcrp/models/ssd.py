@@ -5,12 +5,14 @@ the prefix `model.`.
 """
 
 import math
+from types import MappingProxyType
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from lcrp.models import class_names
+from lcrp.models.base import Passing
 from lcrp.models.preprocessing import PixelScale, stretch
 from lcrp.models.priors import PriorDetector
 
@@ -200,6 +202,9 @@ class SSD512(PriorDetector):
     default_classes = class_names.COCO_WITH_BACKGROUND
     default_layers = ("model.backbone.vgg.28",)
     example_layer = "model.backbone.vgg.28"
+    operations = MappingProxyType(
+        {L2Norm: Passing(keeps_sign=lambda norm: bool((norm.weight >= 0).all()))}
+    )
     only_size = (SIDE, SIDE)
     fit = staticmethod(stretch)
     pixels = PixelScale(mean=(123.0, 117.0, 104.0))

@@ -1,210 +1,24 @@
-"""Linear maps (convolutions, linear layers, batch norms) under rules for linear maps."""
+"""How a linear layer shares relevance under a rule for linear maps (see `rules`).
+
+A *part* of the input is all of it, its positive or negative half, ones or a bound; a *term* of
+a rule is one denominator and the parts that are shared in proportion to it. A *share* is which
+fraction of the relevance at a neuron's output belongs to a mask: it travels up by the transpose of
+what relevance travels down by. A message is values together with their rows (see `rows`).
+"""
 
 from functools import reduce
 
 import torch
-import torch.nn.functional as F
-from torch import nn
 
-from lcrp.attribution.extents import Neighbourhood
-from lcrp.attribution.graph import affine
-from lcrp.attribution.rows import Rows, zeros
+from lcrp.attribution.linear_maps import Convolution, Diagonal, dense, laid_out, linear_map
+from lcrp.attribution.rows import Messages, Rows, zeros
 from lcrp.attribution.rules import EPSILON, LinearRule, negative, one, positive, zero
-from lcrp.errors import InputError
 
 
 def stabilised(z, epsilon=EPSILON):
     """z + sign(z) epsilon with sign(0) = +1, as a new tensor."""
     # Adding zero turns -0 into +0, whose sign is that of epsilon.
     return z + torch.copysign(z.new_tensor(epsilon), z + 0.0)
-
-
-class Convolution:
-    """Convolution with given weights: its map, and the transpose of that."""
-
-    spatial = 2
-
-    def __init__(self, module):
-        if module.padding_mode != "zeros":
-            raise InputError(f"convolution: padding mode {module.padding_mode!r} has no rule")
-        padding = module.padding
-        if padding == "valid":
-            padding = (0, 0)
-        if padding == "same":
-            extents = [
-                d * (k - 1) for d, k in zip(module.dilation, module.kernel_size, strict=True)
-            ]
-            if any(extent % 2 for extent in extents):
-                raise InputError("convolution: padding 'same' with an even kernel has no rule")
-            padding = tuple(extent // 2 for extent in extents)
-        self.stride, self.padding, self.dilation = module.stride, padding, module.dilation
-        self.groups = module.groups
-        self.weight, self.bias = module.weight.detach(), module.bias
-        # What a kernel covers to both sides, less the padding: the padding of the turned kernel.
-        self.margin = tuple(
-            d * (k - 1) - p
-            for d, k, p in zip(self.dilation, module.kernel_size, padding, strict=True)
-        )
-        self.turns = self.groups == 1 and set(self.stride) == {1} and min(self.margin) >= 0
-        kernel = [d * (k - 1) + 1 for d, k in zip(self.dilation, module.kernel_size, strict=True)]
-        self.neighbourhood = Neighbourhood(kernel, self.stride, padding)
-
-    def map(self, x, weight, bias=None):
-        return F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
-
-    def map_window(self, x, weight):
-        """`map` of all that a window of the output sees, zeros beyond the borders included."""
-        return F.conv2d(x, weight, None, self.stride, 0, self.dilation, self.groups)
-
-    def sees(self, size):
-        """(H, W) of what a window (H, W) of the output sees."""
-        return tuple(
-            (n - 1) * stride + int(k)
-            for n, stride, k in zip(size, self.stride, self.neighbourhood.kernel, strict=True)
-        )
-
-    def turned(self, weight):
-        """The weight as `transpose` takes it.
-
-        With stride 1 the transpose is a convolution with the kernel turned by 180 degrees and
-        inputs and outputs exchanged: up to four times faster than a transposed convolution.
-        """
-        return weight.flip(2, 3).transpose(0, 1) if self.turns else weight
-
-    def transpose(self, s, weight, size=None):
-        """weight: turned. size: (H, W) of the map's input; None for all that a window s of the
-        output sees, also beyond the borders."""
-        if size is None:
-            return self._transpose_window(s, weight)
-        if self.turns:
-            return F.conv2d(s, weight, None, 1, self.margin, self.dilation)
-        extra = [
-            n - ((m - 1) * stride - 2 * padding + dilation * (k - 1) + 1)
-            for n, m, stride, padding, dilation, k in zip(
-                size,
-                s.shape[2:],
-                self.stride,
-                self.padding,
-                self.dilation,
-                weight.shape[2:],
-                strict=True,
-            )
-        ]
-        return F.conv_transpose2d(
-            s, weight, None, self.stride, self.padding, extra, self.groups, self.dilation
-        )
-
-    def _transpose_window(self, s, weight):
-        if self.turns:
-            reach = [d * (k - 1) for d, k in zip(self.dilation, weight.shape[2:], strict=True)]
-            return F.conv2d(s, weight, None, 1, reach, self.dilation)
-        return F.conv_transpose2d(s, weight, None, self.stride, 0, 0, self.groups, self.dilation)
-
-    def start(self, origin):
-        """Where in the input begins what an output window at `origin` sees."""
-        return tuple(
-            n * stride - padding
-            for n, stride, padding in zip(origin, self.stride, self.padding, strict=True)
-        )
-
-    def block(self, blocks):
-        """One weight from blocks[term][part]: outputs stacked by term, inputs by part."""
-        grouped = [[w.unflatten(0, (self.groups, -1)) for w in row] for row in blocks]
-        rows = [torch.cat(row, dim=2) for row in grouped]
-        return torch.cat(rows, dim=1).flatten(0, 1)
-
-
-class TransposedConvolution(Convolution):
-    """Transposed convolution: the two directions of `Convolution` change places."""
-
-    def __init__(self, module):
-        super().__init__(module)
-        self.extra, self.turns = module.output_padding, False
-        self.neighbourhood = None
-
-    def map(self, x, weight, bias=None):
-        return F.conv_transpose2d(
-            x, weight, bias, self.stride, self.padding, self.extra, self.groups, self.dilation
-        )
-
-    def transpose(self, s, weight, size):
-        return F.conv2d(s, weight, None, self.stride, self.padding, self.dilation, self.groups)
-
-    def block(self, blocks):
-        grouped = [[w.unflatten(0, (self.groups, -1)) for w in row] for row in blocks]
-        rows = [torch.cat(row, dim=1) for row in grouped]
-        return torch.cat(rows, dim=2).flatten(0, 1)
-
-
-class Dense:
-    """Linear layer over the last axis of (B, F)."""
-
-    groups = 1
-    neighbourhood = None
-
-    def __init__(self, module):
-        self.weight, self.bias = module.weight.detach(), module.bias
-
-    def turned(self, weight):
-        return weight
-
-    def map(self, x, weight, bias=None):
-        return F.linear(x, weight, bias)
-
-    def transpose(self, s, weight, size):
-        return s @ weight
-
-    def block(self, blocks):
-        return torch.cat([torch.cat(row, dim=1) for row in blocks], dim=0)
-
-
-class Diagonal:
-    """Batch norm in eval mode: every channel scaled and shifted."""
-
-    groups = 1
-    neighbourhood = None
-
-    def __init__(self, module):
-        scale, shift = affine(module)
-        dtype = module.running_var.dtype
-        self.weight, self.bias = scale.to(dtype), shift.to(dtype)
-
-    def turned(self, weight):
-        return weight
-
-    def map(self, x, weight, bias=None):
-        terms, parts, channels = weight.shape
-        tail = [1] * (x.ndim - 2)
-        scaled = x.unflatten(1, (1, parts, channels)) * weight.view(
-            1, terms, parts, channels, *tail
-        )
-        z = scaled.sum(dim=2).flatten(1, 2)
-        return z if bias is None else z + bias.view(-1, *tail)
-
-    def transpose(self, s, weight, size):
-        terms, parts, channels = weight.shape
-        tail = [1] * (s.ndim - 2)
-        scaled = s.unflatten(1, (terms, 1, channels)) * weight.view(
-            1, terms, parts, channels, *tail
-        )
-        return scaled.sum(dim=1).flatten(1, 2)
-
-    def block(self, blocks):
-        return torch.stack([torch.stack(row) for row in blocks])
-
-
-MAPS = {
-    nn.Conv2d: Convolution,
-    nn.ConvTranspose2d: TransposedConvolution,
-    nn.Linear: Dense,
-    nn.BatchNorm2d: Diagonal,
-    nn.BatchNorm1d: Diagonal,
-}
-
-
-def linear_map(module):
-    """The linear map of a module of one of the types in MAPS."""
-    return next(make for kind, make in MAPS.items() if isinstance(module, kind))(module)
 
 
 class Shares:
@@ -257,8 +71,10 @@ class Shares:
     def _slopes(self):
         """(a, c) of each term whose sum is a W x + c |W| |x|; None if not all are of this kind.
 
-        W x is the layer's output without its bias, so that one pass over the magnitudes makes
-        the denominators of all terms. Where a term is small this is a difference of large
+        For instance z+ for signed inputs: x+ w+ + x- w- = (W x + |W| |x|) / 2, hence (1/2, 1/2).
+        W x is known from the forward pass (the layer's output without its bias), so that one
+        pass over |W| |x| makes the denominators of all terms, where each term would cost a pass
+        over both halves of the input. Where a term is small this is a difference of large
         numbers: as exact as the sums themselves in float32, too coarse in bf16.
         """
         single = len(self.terms) * len(self.kinds) == 1
@@ -274,6 +90,7 @@ class Shares:
                 continue
             if set(slopes) != {"positive", "negative"}:
                 return None
+            # Of x+ and x- with modified weights aw + c|w| and aw - c|w|: a W x + c |W| |x|.
             (a, c), mirrored = slopes["positive"], slopes["negative"]
             if mirrored != (a, -c):
                 return None
@@ -381,18 +198,20 @@ class Shares:
         s = self._divided(relevance, inverse, rows)
         return self._multiplied(self.linear.transpose(s, self.turned, parts.shape[2:]), parts, rows)
 
-    def backward_windows(self, relevance, state, rows):
-        """`backward` of windows: (relevance, rows)."""
+    def backward_windows(self, message, state):
+        """`backward` of a message of windows."""
         parts, inverse = state
-        pulled = self.linear.transpose(self._divided(relevance, inverse, rows), self.turned)
+        rows = message.rows
+        divided = self._divided(message.values, inverse, rows)
+        pulled = Messages(self.linear.transpose(divided, self.turned), rows)
         starts = [self.linear.start(origin) for origin in rows.origins]
-        pulled, rows = rows.fitted(pulled, starts, parts.shape[2:])
-        return self._multiplied(pulled, parts, rows), rows
+        pulled = pulled.fitted(starts, parts.shape[2:])
+        return Messages(self._multiplied(pulled.values, parts, pulled.rows), pulled.rows)
 
     def _divided(self, relevance, inverse, rows):
         if len(self.terms) > 1:
             return rows.multiply_(self._stack([relevance] * len(self.terms)), inverse)
-        if _dense(relevance):
+        if dense(relevance):
             return rows.multiply_(relevance, inverse)
         return rows.multiplied(relevance, inverse)
 
@@ -421,11 +240,12 @@ class Shares:
                 rows.multiplied(share, part, into)
         return self._gathered(self.linear.map(weighted, self.weight), inverse, rows)
 
-    def adjoint_windows(self, share, given, state, rows, size):
-        """`adjoint` of windows or whole maps to windows of a size (H, W), or whole maps.
+    def adjoint_windows(self, message, state, rows, size):
+        """`adjoint` of a message to windows of a size (H, W), or to whole maps.
 
-        given: Rows of the share. rows: of the output.
+        rows: of the output.
         """
+        share = message.values
         parts, inverse = state
         count, seen, window = len(self.kinds), rows, parts.shape[2:]
         if rows.origins is not None:
@@ -433,12 +253,14 @@ class Shares:
             window = self.linear.sees(size)
         weighted = zeros(share, len(share), parts.shape[1], window)
         if count > 1 and self.linear.groups > 1:
-            given.placed(self._stack([share] * count), parts, weighted, seen)
+            stacked = Messages(self._stack([share] * count), message.rows)
+            stacked.placed(parts, weighted, seen)
         else:
             for into, part in zip(weighted.chunk(count, 1), parts.chunk(count, 1), strict=True):
-                given.placed(share, part, into, seen)
+                message.placed(part, into, seen)
         convolve = self.linear.map if seen is rows else self.linear.map_window
-        return self._gathered(convolve(weighted, self.weight), inverse, rows)
+        gathered = self._gathered(convolve(weighted, self.weight), inverse, rows)
+        return Messages(gathered, rows)
 
     def _gathered(self, out, inverse, rows):
         """Sums of all terms from what each sends to the outputs, (M, terms * out, ...)."""
@@ -502,15 +324,3 @@ def _positive(term):
 def _bound(bound, x):
     bound = torch.as_tensor(bound, dtype=x.dtype, device=x.device)
     return bound.expand_as(x) if bound.ndim <= x.ndim else bound[0].expand_as(x)
-
-
-def laid_out(tensor):
-    """Channels last, where there are positions."""
-    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
-
-
-def _dense(tensor):
-    """Whether it owns its memory without gaps, as convolutions want it."""
-    return tensor.is_contiguous() or (
-        tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
-    )
