@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import requests
-from tqdm import tqdm
 
+from lcrp.acquire.meters import Silent
 from lcrp.acquire.verifying import WrongFile, verify
 from lcrp.errors import InputError
 
@@ -55,14 +55,14 @@ class _Lasting(Exception):
     """A failure that asking the same server again will not mend."""
 
 
-def download(entry, folder, first_seen=None, patience=None, progress=None):
+def download(entry, folder, first_seen=None, patience=None, meter=Silent):
     """Fetch the file of an entry into a folder; returns its path.
 
     What arrived so far is kept as `.<file>.partial` and continued by the next call. The file gets
     its name after its size and checksum were verified; where none is published, its sha256 is
     remembered in `first_seen`. A file that is there already is verified and used.
 
-    progress : show a bar; None shows it on terminals only.
+    meter : makes what counts the bytes; see `Silent`.
 
     Raises InputError if no place gives the right file, if a wrong one is in the way, or if the disk
     is too small.
@@ -72,13 +72,13 @@ def download(entry, folder, first_seen=None, patience=None, progress=None):
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder / f".{entry.file}.lock", entry):
         if target.exists():
-            return _already_there(entry, target, first_seen, progress)
+            return _already_there(entry, target, first_seen, meter)
         failures = []
         for url in entry.urls:
             part = _Partial(target, url)
             try:
-                _fetch(entry, url, part, patience, progress)
-                sha256 = _verified(entry, url, part, patience, first_seen, progress)
+                _fetch(entry, url, part, patience, meter)
+                sha256 = _verified(entry, url, part, patience, first_seen, meter)
             except (_Passing, _Lasting, WrongFile) as failure:
                 failures.append(f"{url}: {failure}")
                 continue
@@ -95,9 +95,9 @@ def download(entry, folder, first_seen=None, patience=None, progress=None):
     )
 
 
-def _already_there(entry, target, first_seen, progress):
+def _already_there(entry, target, first_seen, meter):
     try:
-        sha256 = verify(entry, target, first_seen, progress)
+        sha256 = verify(entry, target, first_seen, meter)
     except WrongFile as wrong:
         raise InputError(f"{target}: {wrong}; remove it, then it is fetched again") from wrong
     if first_seen is not None and not entry.checksums:
@@ -106,10 +106,16 @@ def _already_there(entry, target, first_seen, progress):
 
 
 class _Partial:
-    """What has arrived of a file, and from where; `continued` over more than one connection."""
+    """What has arrived of a file, and from where.
+
+    Attributes:
+        continued: whether it came over more than one connection.
+        total: bytes of the whole file, once they are known.
+    """
 
     def __init__(self, target, url):
         self.continued = False
+        self.total = None
         self.path = target.with_name(f".{target.name}.partial")
         self.notes = target.with_name(f".{target.name}.partial.json")
         self.url = url
@@ -137,19 +143,16 @@ class _Partial:
         self.continued = False
 
 
-def _fetch(entry, url, part, patience, progress):
+def _fetch(entry, url, part, patience, meter):
     """Bring the partial file to its end, over as many connections as it takes."""
     if not entry.checksums and part.validator() is None:
         # Nothing tells whether what is there belongs to the same version.
         part.forget()
     furthest, attempt = part.size, 0
-    bar = tqdm(
+    bar = meter(
         desc=entry.file,
         total=entry.bytes,
         initial=part.size,
-        unit="B",
-        unit_scale=True,
-        disable=None if progress is None else not progress,
     )
     with bar, requests.Session() as session:
         while True:
@@ -158,7 +161,7 @@ def _fetch(entry, url, part, patience, progress):
                     _continue(entry, url, part, patience, session, bar)
                 return
             except _Passing as failure:
-                much = min((bar.total or LITTLE) / 100, LITTLE)
+                much = min((part.total or entry.bytes or LITTLE) / 100, LITTLE)
                 attempt = 1 if part.size > furthest + much else attempt + 1
                 furthest = max(furthest, part.size)
                 if attempt >= patience.attempts:
@@ -181,7 +184,8 @@ def _continue(entry, url, part, patience, session, bar):
         with session.get(url, headers=headers, stream=True, timeout=patience.timeout) as response:
             have, total = _accept(entry, part, response, have)
             _check_room(entry, part, total)
-            bar.total, bar.n = total, have
+            part.total = bar.total = total
+            bar.n = have
             bar.refresh()
             with part.path.open("r+b" if part.path.exists() else "wb") as file:
                 file.seek(have)
@@ -238,19 +242,19 @@ def _accept(entry, part, response, have):
     return start, entry.bytes if total is None else total
 
 
-def _verified(entry, url, part, patience, first_seen, progress):
+def _verified(entry, url, part, patience, first_seen, meter):
     """The sha256 of the complete file; one that is wrong is dropped."""
     try:
-        return verify(entry, part.path, first_seen, progress)
+        return verify(entry, part.path, first_seen, meter)
     except WrongFile:
         continued = part.continued
         part.forget()
         if not continued:
             raise
     # What was continued may consist of two versions of the file.
-    _fetch(entry, url, part, patience, progress)
+    _fetch(entry, url, part, patience, meter)
     try:
-        return verify(entry, part.path, first_seen, progress)
+        return verify(entry, part.path, first_seen, meter)
     except WrongFile:
         part.forget()
         raise

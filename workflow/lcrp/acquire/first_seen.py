@@ -2,11 +2,11 @@
 
 import csv
 import fcntl
-import os
 from contextlib import contextmanager
 from pathlib import Path
 
 from lcrp.errors import InputError
+from lcrp.files import whole
 
 COLUMNS = ("name", "file", "bytes", "sha256")
 
@@ -30,12 +30,13 @@ class FirstSeen:
         with self._alone():
             known = self._read()
             known.setdefault((entry.name, entry.file), (size, sha256))
-            partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
-            with partial.open("w", newline="", encoding="utf-8") as file:
+            with (
+                whole(self.path) as part,
+                part.open("w", newline="", encoding="utf-8") as file,
+            ):
                 writer = csv.writer(file, lineterminator="\n")
                 writer.writerow(COLUMNS)
                 writer.writerows([*key, *known[key]] for key in sorted(known))
-            partial.replace(self.path)
 
     def _read(self):
         if not self.path.is_file():

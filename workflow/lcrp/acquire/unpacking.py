@@ -1,7 +1,6 @@
 """Archives, unpacked so that nothing lands outside the folder."""
 
 import fnmatch
-import os
 import shutil
 import stat
 import tarfile
@@ -10,9 +9,9 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from tqdm import tqdm
-
+from lcrp.acquire.meters import Silent
 from lcrp.errors import InputError
+from lcrp.files import whole
 
 BLOCK = 2**20
 # Left free beside what is unpacked.
@@ -26,13 +25,13 @@ class _Member:
     handle: object
 
 
-def unpack(archives, folder, progress=None):
+def unpack(archives, folder, meter=Silent):
     """Unpack zip and tar archives into one folder, which appears when it is complete.
 
     archives : pairs of an archive and the patterns of the members to take (as in a shell, `*`
         matches slashes too; none takes all).
     folder : must not exist, or be empty.
-    progress : show a bar; None shows it on terminals only.
+    meter : makes what counts the bytes; see `Silent`.
 
     Before anything is written, every member's name and kind is checked, and the sum of their sizes
     against the free space. Raises InputError for a damaged archive, a member that would leave the
@@ -52,29 +51,19 @@ def unpack(archives, folder, progress=None):
                 f"{names}: {needed} bytes when unpacked, {free} free at {folder.parent}; "
                 "make room, or choose another folder"
             )
-        partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        try:
-            partial.mkdir()
-            _write(opened, partial, needed, progress)
-            if folder.exists():
-                folder.rmdir()
-            partial.rename(folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+        with whole(folder) as part:
+            part.mkdir()
+            _write(opened, part, needed, meter)
     finally:
         for one in opened:
             one.close()
     return folder
 
 
-def _write(opened, folder, needed, progress):
-    bar = tqdm(
+def _write(opened, folder, needed, meter):
+    bar = meter(
         desc="Unpacking",
         total=needed,
-        unit="B",
-        unit_scale=True,
-        disable=None if progress is None else not progress,
     )
     with bar:
         for one in opened:

@@ -5,7 +5,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from tqdm import tqdm
+from lcrp.acquire.meters import Silent
 
 BLOCK = 2**20
 
@@ -14,16 +14,13 @@ class WrongFile(Exception):
     """A file that is not what the table says; the message says how."""
 
 
-def digests(path, algorithms, progress=None):
+def digests(path, algorithms, meter=Silent):
     """Hexadecimal digests of a file by algorithm, read once."""
     path = Path(path)
     sums = {algorithm: hashlib.new(algorithm) for algorithm in algorithms}
-    bar = tqdm(
+    bar = meter(
         desc=f"Verifying {path.name}",
         total=path.stat().st_size,
-        unit="B",
-        unit_scale=True,
-        disable=None if progress is None else not progress,
         delay=2,
     )
     with bar, path.open("rb") as file:
@@ -34,7 +31,7 @@ def digests(path, algorithms, progress=None):
     return {algorithm: value.hexdigest() for algorithm, value in sums.items()}
 
 
-def verify(entry, path, first_seen=None, progress=None):
+def verify(entry, path, first_seen=None, meter=Silent):
     """Raise WrongFile unless a file has the size, checksum and kind of an entry.
 
     Returns its sha256. Where no checksum is published, the first-seen one counts.
@@ -45,7 +42,7 @@ def verify(entry, path, first_seen=None, progress=None):
     expected = entry.bytes or (seen[0] if seen else None)
     if expected is not None and size != expected:
         raise WrongFile(f"it has {size} bytes, not {expected}{_first(entry.bytes, first_seen)}")
-    found = digests(path, {"sha256", *dict(entry.checksums)}, progress)
+    found = digests(path, {"sha256", *dict(entry.checksums)}, meter)
     for algorithm, digest in entry.checksums:
         if found[algorithm] != digest:
             raise WrongFile(f"its {algorithm} is {found[algorithm]}, not {digest}")

@@ -1,15 +1,14 @@
 """The table of a dataset's images, made once."""
 
-import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from lcrp.datasets.images import check_image, image_size
 from lcrp.errors import InputError
+from lcrp.files import sha256, whole
 
 COLUMNS = (
     "id",
@@ -24,7 +23,7 @@ COLUMNS = (
 SEPARATOR = ";"
 
 
-def write_index(dataset, path, limit=None, progress=None):
+def write_index(dataset, path, limit=None, progress=iter):
     """Write one row per image as CSV, whole or not at all; returns the table.
 
     Columns: id, file (below the dataset's images), height and width (pixels; 0 if unknown),
@@ -37,7 +36,6 @@ def write_index(dataset, path, limit=None, progress=None):
 
     Raises InputError for a missing image or a wrong annotation.
     """
-    path = Path(path)
     samples = dataset[: limit or len(dataset)]
     missing = [sample.path for sample in samples if not sample.path.is_file()]
     if missing:
@@ -45,18 +43,12 @@ def write_index(dataset, path, limit=None, progress=None):
             f"{missing[0]}: no such image, though the dataset lists it ({len(missing)} of "
             f"{len(samples)} are missing); check the folder, or get the files"
         )
-    hidden = None if progress is None else not progress
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         rows = pool.map(index_row, samples)
-        rows = list(tqdm(rows, desc="Indexing images", total=len(samples), disable=hidden))
+        rows = [row for _, row in zip(progress(samples), rows, strict=True)]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        table.to_csv(partial, index=False)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole(path) as part:
+        table.to_csv(part, index=False)
     return table
 
 
@@ -96,7 +88,7 @@ def index_row(sample):
         "height": size[0],
         "width": size[1],
         "classes": SEPARATOR.join(names),
-        "sha256": hashlib.sha256(sample.path.read_bytes()).hexdigest(),
+        "sha256": sha256(sample.path),
         "annotation": sample.annotation_sha256(),
         "status": status,
     }

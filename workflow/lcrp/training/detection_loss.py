@@ -53,14 +53,14 @@ def assign(objects, anchors, stride, height, width):
     )
 
 
-def detection_loss(model, outputs, objects, progress):
+def detection_loss(model, outputs, objects, done):
     """The weighted sum over the levels of box, objectness and class loss.
 
     Args:
         model: a YOLOv5.
         outputs: its raw outputs, one (B, 3 * (5 + C), h, w) per level.
         objects: (n, 6), image, class, centre x, y, width, height in input pixels.
-        progress: not used.
+        done: not used.
 
     Returns:
         dict of scalar tensors: "loss", "box", "objectness", "class".
