@@ -1,5 +1,6 @@
 PYTHON ?= python3.11
 CORES ?= all
+WORKERS ?= auto
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -7,16 +8,22 @@ INSTALLED := $(VENV)/.installed
 # Every job is a Python of its own: torch is to be compiled once, not in each of them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test proof lint format schemas notebook clean
+.PHONY: demo test quick proof lint format schemas notebook clean
 
 # The embedded default from drawing its scenes to its reports; a second call does nothing.
 demo: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) --quiet rules
 	@$(BIN)/python scripts/where_to_look.py
 
-# For every change: a few minutes.
-test: $(INSTALLED)
-	$(BIN)/pytest
+# All tests, side by side; those that measure time follow alone. The embedded models are
+# trained first, if they are not there.
+test: demo
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m 'not proof and not alone'
+	$(BIN)/pytest -m 'alone and not proof'
+
+# The units alone, for every change.
+quick: $(INSTALLED)
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup tests/unit
 
 # What takes longer: several seeds, many kill rounds, full-size models.
 proof: $(INSTALLED)

@@ -1,6 +1,15 @@
-"""Fixtures shared by all tests."""
+"""Fixtures shared by all tests, and how tests are spread over processes."""
 
 import os
+
+# Before torch is imported: on tensors of a few hundred numbers, threads only wait for each other.
+for threads in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(threads, "1")
+# Tests that run side by side share the cores.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("CORES", "1")
+
+import gc
 from pathlib import Path
 
 import pytest
@@ -23,13 +32,42 @@ def shared():
     return folder
 
 
+@pytest.fixture(scope="module", autouse=True)
+def memory_of_the_module():
+    """Models that a module's fixtures have kept are gone when the next module begins."""
+    yield
+    gc.collect()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Run what takes longest first, and the tests of a file in one process.
+
+    Fixtures of a module are then made once. Tests of the workflow that make a folder of their
+    own are spread: they are marked `spread`.
+    """
+    items.sort(key=lambda item: "workflow" not in item.path.parts)
+    for item in items:
+        if not item.get_closest_marker("xdist_group") and not item.get_closest_marker("spread"):
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """Where everything is installed, a test of SLURM or of the browser may not be skipped."""
+    """A test may not be skipped where what it needs has to be there.
+
+    That is SLURM and the browser where everything optional is installed, and reference data
+    where there are any.
+    """
     report = yield
-    needed = "browser" in item.path.parts or "slurm" in item.path.name
-    if report.skipped and needed and os.environ.get("LCRP_REQUIRE_ALL_TESTS"):
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return report
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    optional = "browser" in item.path.parts or "slurm" in item.path.name
+    if optional and os.environ.get("LCRP_REQUIRE_ALL_TESTS"):
         report.outcome = "failed"
         report.longrepr = f"skipped, but LCRP_REQUIRE_ALL_TESTS is set: {reason}"
+    elif "shared" in getattr(item, "fixturenames", ()) and (ROOT.parent / "shared").is_dir():
+        report.outcome = "failed"
+        report.longrepr = f"skipped, but reference data lie beside the repository: {reason}"
     return report

@@ -2,13 +2,8 @@
 
 import os
 import shutil
-import sys
-from pathlib import Path
 
 import pytest
-
-# The synthetic experiment is that of the report's unit tests.
-sys.path.append(str(Path(__file__).parents[1] / "unit" / "report"))
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -50,9 +45,8 @@ def browser(tmp_path_factory):
 @pytest.fixture(scope="session")
 def report(tmp_path_factory):
     """Folder of a report with everything in it."""
-    from synthetic_experiment import experiment_of
-
     from lcrp.report import build_report
+    from support.synthetic_experiment import experiment_of
 
     folder = tmp_path_factory.mktemp("browser")
     build_report(folder / "report", **experiment_of(folder))
@@ -76,9 +70,8 @@ def largest_report(tmp_path_factory):
 
 def large(folder, layers, tabled):
     """Builds a report of 80 classes, 19 layers of 500 concepts and some more."""
-    from synthetic_experiment import large_tables, store_of
-
     from lcrp.report import build_report
+    from support.synthetic_experiment import large_tables, store_of
 
     classes = [f"class {n}" for n in range(81)]
     channels = layers | {f"layer.{n}": 500 for n in range(19)}

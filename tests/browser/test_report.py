@@ -333,6 +333,7 @@ def answers_soon(visitor, action, condition):
     raise AssertionError(f"{condition}: {seconds}")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("page", LARGE)
 def test_large_report_opens_in_two_seconds(large_visitor, page):
     opens_in_two_seconds(large_visitor, page)
@@ -353,10 +354,12 @@ def long_table_answers(visitor, layer):
     assert visitor.complaints() == []
 
 
+@pytest.mark.alone
 def test_table_of_forty_thousand_concepts_answers_soon(large_visitor):
     long_table_answers(large_visitor, "layer.0")
 
 
+@pytest.mark.alone
 def test_matrix_of_eighty_classes_can_be_read_and_followed(large_visitor):
     large_visitor.open("context.html")
     large_visitor.wait("document.querySelectorAll('#matrix tbody td a').length === 80 * 81")

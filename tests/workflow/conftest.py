@@ -1,17 +1,11 @@
 """What the tests of the workflow share."""
 
-import sys
-from pathlib import Path
+import json
 
 import pytest
+from filelock import FileLock
 
-# Scripts import each other by name, as they do when Snakemake runs them.
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-sys.path.insert(0, str(Path(__file__).parent))
-# The public files in miniature, and their server.
-sys.path += [str(Path(__file__).parents[1] / "unit" / part) for part in ("acquire", "datasets")]
-
-from projects import Project
+from support.projects import Project, Run
 
 SCENES = {"train": 24, "test": 8, "size": 64}
 MODELS = {
@@ -42,13 +36,23 @@ def experiment(task):
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """A project with a small segmentation and a small detection, after a complete run."""
-    project = Project(tmp_path_factory.mktemp("small") / "project")
-    project.configure(*MODELS)
-    for task in MODELS:
-        project.write(f"config/experiments/{task}.yaml", experiment(task))
-    project.first_run = project.run()
+def finished(tmp_path_factory, worker_id):
+    """A project with a small segmentation and a small detection, after a complete run.
+
+    Processes that test side by side share one: the first makes it, the others wait.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "small" / "project"
+    folder.parent.mkdir(exist_ok=True)
+    with FileLock(folder.parent / "lock"):
+        project, said = Project(folder), folder.parent / "first_run.json"
+        if not said.exists():
+            project.configure(*MODELS)
+            for task in MODELS:
+                project.write(f"config/experiments/{task}.yaml", experiment(task))
+            first = project.snakemake("--cores", "2")
+            said.write_text(json.dumps(first.text))
+        project.first_run = Run(0, json.loads(said.read_text()))
     return project
 
 

@@ -1,7 +1,8 @@
 """Wrong entries stop the workflow before anything runs, with what is allowed and an example."""
 
 import pytest
-from projects import Project
+
+from support.projects import Project
 
 EXPERIMENT = {
     "title": "Mine",

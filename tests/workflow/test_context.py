@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from projects import Project
 
 import lcrp
 from lcrp.context import open_tables
 from lcrp.datasets import read_image
 from lcrp.store import open_store
 from lcrp.verification import HEATMAP_COLUMNS, METHODS, POINT_COLUMNS, VERIFICATION_COLUMNS
+from support.projects import Project
 
 RESULTS = "results/regions"
 PLOTS = f"{RESULTS}/context/plots/matrix.png"

@@ -8,11 +8,11 @@ import json
 import pandas as pd
 import pytest
 import yaml
-from projects import Project
 
 import lcrp
 from lcrp.datasets import open_dataset
 from lcrp.effect import measure_effects
+from support.projects import Project
 
 TASKS = {"segmentation": "mIoU", "detection": "mAP50"}
 

@@ -12,7 +12,10 @@ import time
 
 import psutil
 import pytest
-from projects import SNAKEMAKE
+
+from support.projects import SNAKEMAKE
+
+pytestmark = pytest.mark.spread
 
 RESULTS = "results/detection"
 STORE = f"{RESULTS}/concepts.zarr.zip"

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from projects import Project
-from publisher import PAIRS, ROOT, Publisher
 
 from lcrp.checkpoints import read_checkpoint
 from lcrp.store import open_store
+from support.projects import Project
+from support.publisher import PAIRS, ROOT, Publisher
 
 # Of the six images of val2014, val2017 has four.
 IMAGES = {"unet": 2, "deeplabv3plus": 3, "yolov5m": 4, "yolov6s": 4, "ssd512": 4}

@@ -4,9 +4,11 @@ import json
 
 import pandas as pd
 import pytest
-from projects import Project
 
 from lcrp.store import open_store
+from support.projects import Project
+
+pytestmark = pytest.mark.spread
 
 
 def real_experiment(shared, **more):

@@ -10,9 +10,10 @@ import subprocess
 import threading
 import time
 
-import cluster
 import pytest
-from projects import ROOT
+
+from support import cluster
+from support.projects import ROOT
 
 PROFILE = [
     "--profile",

@@ -1,15 +1,11 @@
 """A misbehaving server, and entries of tables that lead to it."""
 
 import hashlib
-import sys
-from pathlib import Path
 
 import pytest
-from loopback_server import Server
 
 from lcrp.acquire import Entry, Patience
-
-sys.path.append(str(Path(__file__).parents[1] / "datasets"))
+from support.loopback_server import Server
 
 
 @pytest.fixture

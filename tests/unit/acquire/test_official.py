@@ -4,13 +4,13 @@ import csv
 import hashlib
 from dataclasses import replace
 
-import official_layouts
 import pytest
 
 from lcrp import InputError
 from lcrp.acquire import acquire_dataset, read_table
 from lcrp.acquire.download_tables import COLUMNS
 from lcrp.datasets import OFFICIAL, official_spec, open_dataset, write_index
+from support import official_layouts
 
 IMAGES = {"coco2017-val": 6, "coco2014-minival": 4, "voc2012-trainval": 3, "cityscapes-val": 2}
 

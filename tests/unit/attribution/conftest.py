@@ -1,15 +1,12 @@
 """Reference data and the harness that drives zennit-crp."""
 
 import importlib.util
-import sys
 
 import numpy as np
 import pytest
 import torch
 
 from lcrp.models import load_model
-
-sys.path.insert(0, str(__import__("pathlib").Path(__file__).parents[3] / "benchmarks"))
 
 
 @pytest.fixture(autouse=True)

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from make_cases import COMPOSITES, COMPOSITES_OF, MODELS, images, targets
-from small_models import difference
 
 from lcrp.attribution import Explainer
+from support.make_cases import COMPOSITES, COMPOSITES_OF, MODELS, images, targets
+from support.small_models import difference
 
-FOLDER = Path(__file__).parent / "cases"
+FOLDER = Path(__file__).parents[2] / "support" / "cases"
 
 
 @pytest.fixture(scope="module", params=list(MODELS))

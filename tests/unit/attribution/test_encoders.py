@@ -5,11 +5,11 @@ Under the composite of gradients the relevance graph must give the network's own
 
 import pytest
 import torch
-from small_models import difference, randomised, target_at
 
 from lcrp.attribution import Explainer, Targets
 from lcrp.errors import InputError
 from lcrp.models import build_model
+from support.small_models import difference, randomised, target_at
 
 # Small ones of every kind that has parts of its own.
 ENCODERS = (

@@ -5,7 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from small_models import (
+from torch import nn
+
+from lcrp.attribution import Explainer, Targets
+from lcrp.attribution.operations.spatial import Pooling
+from lcrp.attribution.operations.weighted import Linear
+from lcrp.errors import InputError
+from support.small_models import (
     SmallModel,
     difference,
     explained,
@@ -16,12 +22,6 @@ from small_models import (
     small_yolov6,
     targets_at,
 )
-from torch import nn
-
-from lcrp.attribution import Explainer, Targets
-from lcrp.attribution.operations.spatial import Pooling
-from lcrp.attribution.operations.weighted import Linear
-from lcrp.errors import InputError
 
 
 @pytest.fixture(scope="module")

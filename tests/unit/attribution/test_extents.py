@@ -4,8 +4,6 @@ import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_models import explained, randomised, small_yolov5, targets_at
-from test_random_graphs import RandomGraph, few, steps
 
 from lcrp.attribution import Explainer, rows
 from lcrp.attribution.extents import (
@@ -21,6 +19,8 @@ from lcrp.attribution.extents import (
 from lcrp.attribution.seeds import seeds, starts
 from lcrp.attribution.transport import transport
 from lcrp.attribution.walk import Walk
+from support.random_graphs import RandomGraph, few, steps
+from support.small_models import explained, randomised, small_yolov5, targets_at
 
 SIDE = 24
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 from reference import reference_conditional, reference_explain, reference_network
-from small_models import difference
 from torch import nn
 
 from lcrp.attribution import Explainer, Targets
 from lcrp.attribution.maps import relevance_at, relevance_maps
 from lcrp.attribution.operations.spatial import Pooling
+from support.small_models import difference
 
 CASES = (
     "unet",
@@ -56,19 +56,17 @@ class Case:
         return self.arrays[entry][start:end]
 
 
-@pytest.fixture(scope="module")
-def cases(golden_case, golden_model):
-    """Cases by name; the last one is kept."""
-    kept = {}
+@pytest.fixture(scope="module", params=CASES)
+def case(request, golden_case, golden_model):
+    """Each case in turn: pytest runs all tests of one before it loads the next."""
+    name = request.param
+    arrays = golden_case(name)
+    return Case(name, arrays, golden_model(name, arrays["input"].shape[2:]))
 
-    def case(name):
-        if name not in kept:
-            kept.clear()
-            arrays = golden_case(name)
-            kept[name] = Case(name, arrays, golden_model(name, arrays["input"].shape[2:]))
-        return kept[name]
 
-    return case
+def only(*names):
+    """Runs a test on some of the cases."""
+    return pytest.mark.parametrize("case", names, indirect=True, scope="module")
 
 
 def below_max_pooling(program):
@@ -184,15 +182,13 @@ def _check_concepts(case, relevance, i, expected):
     assert difference(normalised[expected], case.arrays[f"{i}/concept_relevance"]) < MAPS
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_case_agrees(cases, name):
-    check(cases(name), count=1)
+def test_case_agrees(case):
+    check(case, count=1)
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("name", CASES)
-def test_every_target_of_a_case_agrees(cases, name):
-    check(cases(name), count=None)
+def test_every_target_of_a_case_agrees(case):
+    check(case, count=None)
 
 
 WITH_COMPOSITES = ("unet", "deeplabv3plus", "yolov5m", "yolov6s")
@@ -206,16 +202,15 @@ def explained(case, composite, precision="float32"):
     return explainer, prediction, explainer.explain(targets, layers="all", heatmaps=True)
 
 
-@pytest.mark.parametrize("name", WITH_COMPOSITES)
-def test_epsilon_plus_agrees(cases, name):
-    case = cases(name)
+@only(*WITH_COMPOSITES)
+def test_epsilon_plus_agrees(case):
     _, prediction, result = explained(case, "EpsilonPlus")
     below = below_max_pooling(prediction.record.program)
     assert_within(differences(case, result, 0, "EpsilonPlus/"), below)
 
 
-@pytest.mark.parametrize("name", WITH_COMPOSITES)
-def test_epsilon_flat_agrees(cases, name):
+@only(*WITH_COMPOSITES)
+def test_epsilon_flat_agrees(case):
     """Within the tolerance, or as near as float32 allows.
 
     The epsilon rule divides by outputs that may be close to zero, which amplifies rounding: the
@@ -224,7 +219,6 @@ def test_epsilon_flat_agrees(cases, name):
     float64 (the next test), and in float32 to come as near to the golden values as these are
     to float64, up to a factor.
     """
-    case = cases(name)
     _, prediction, result = explained(case, "EpsilonFlat")
     _, _, exact = explained(case, "EpsilonFlat", "float64")
     found = differences(case, result, 0, "EpsilonFlat/")
@@ -235,9 +229,8 @@ def test_epsilon_flat_agrees(cases, name):
         assert error < max(tolerance, 5 * rounding)
 
 
-@pytest.mark.parametrize("name", WITH_COMPOSITES)
-def test_epsilon_flat_agrees_with_the_reference_in_float64(cases, name):
-    case = cases(name)
+@only(*WITH_COMPOSITES)
+def test_epsilon_flat_agrees_with_the_reference_in_float64(case):
     explainer, prediction, result = explained(case, "EpsilonFlat", "float64")
     targets = Targets(prediction, case.targets(prediction, 1))
     network = reference_network(case.model, drop_merged=True, dtype=torch.float64)
@@ -250,9 +243,8 @@ def test_epsilon_flat_agrees_with_the_reference_in_float64(cases, name):
 
 
 @pytest.mark.parametrize("entry", ["GradientComposite", "GuidedBackpropComposite"])
-@pytest.mark.parametrize("name", WITH_COMPOSITES)
-def test_gradients_agree(cases, name, entry):
-    case = cases(name)
+@only(*WITH_COMPOSITES)
+def test_gradients_agree(case, entry):
     _, prediction, result = explained(case, COMPOSITES[entry])
     targets = case.targets(prediction, 1)
     if entry == "GradientComposite":
@@ -284,18 +276,12 @@ def three_layers(case):
     return [case.layers[i] for i in (last // 3, 2 * last // 3, last)]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=pytest.mark.proof if n == "ssd512" else ()) for n in CASES],
-)
-def test_relevance_inside_the_object_meets_conditional_heatmaps(cases, name):
-    case = cases(name)
+@only(*(pytest.param(n, marks=pytest.mark.proof if n == "ssd512" else ()) for n in CASES))
+def test_relevance_inside_the_object_meets_conditional_heatmaps(case):
     check_inside(case, three_layers(case), lambda inside: inside.abs().topk(32).indices.tolist())
 
 
 @pytest.mark.proof
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("name", CASES)
-def test_relevance_inside_the_object_meets_all_conditional_heatmaps(cases, name):
-    case = cases(name)
+def test_relevance_inside_the_object_meets_all_conditional_heatmaps(case):
     check_inside(case, three_layers(case), lambda inside: range(len(inside)))

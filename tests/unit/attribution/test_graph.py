@@ -6,13 +6,13 @@ import operator
 import pytest
 import torch
 import torch.nn.functional as F
-from small_models import SmallModel, explained, randomised, targets_at
 from torch import nn
 
 from lcrp.attribution import Explainer, Operation, register_operation
 from lcrp.attribution.graph import merge_batch_norms, trace
 from lcrp.attribution.operations.catalogue import REGISTERED
 from lcrp.errors import InputError
+from support.small_models import SmallModel, explained, randomised, targets_at
 
 
 def run(graph, images):

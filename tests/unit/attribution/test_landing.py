@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from small_models import difference, small_unet, targets_at
 
 from lcrp.attribution import Explainer
 from lcrp.errors import InputError
+from support.small_models import difference, small_unet, targets_at
 
 LAYERS = ["encoder.stages.1.conv2", "encoder.stages.0.conv1"]
 

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from small_models import randomised, small_unet, small_yolov5
 
 from lcrp.attribution import Explainer
 from lcrp.errors import InputError
+from support.small_models import randomised, small_unet, small_yolov5
 
 
 @pytest.mark.parametrize("build", [small_unet, small_yolov5])

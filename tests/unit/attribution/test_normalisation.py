@@ -3,14 +3,14 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from single_operation import Single
-from small_models import explained, randomised, targets_at
 from torch import nn
 
 from lcrp.attribution import rules
 from lcrp.attribution.graph import Input, Node
 from lcrp.attribution.operations import operation_for
 from lcrp.errors import InputError
+from support.single_operation import Single
+from support.small_models import explained, randomised, targets_at
 
 EPSILON = 1e-6
 ROWS = [0, 0, 1]

@@ -5,7 +5,6 @@ import operator
 import pytest
 import torch
 import torch.nn.functional as F
-from single_operation import Single
 from torch import nn
 
 from lcrp.attribution import rules
@@ -13,6 +12,7 @@ from lcrp.attribution.graph import Constant, Input, Node
 from lcrp.attribution.operations import operation_for
 from lcrp.errors import InputError
 from lcrp.models.ssd import L2Norm
+from support.single_operation import Single
 
 GRADIENT, PASS, NORM = rules.Gradient(), rules.Pass(), rules.Norm()
 X = Input(0)

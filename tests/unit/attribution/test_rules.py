@@ -4,11 +4,11 @@ from itertools import product
 
 import pytest
 import torch
-from single_operation import Single
 from torch import nn
 
 from lcrp.attribution import rules
 from lcrp.attribution.sharing import shares
+from support.single_operation import Single
 
 EPSILON = 1e-6
 

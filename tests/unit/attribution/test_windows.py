@@ -4,13 +4,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_models import difference, explained, randomised, small_yolov5, targets_at
-from test_random_graphs import COMPOSITES, RandomGraph, few, steps
 from torch import nn
 
 from lcrp.attribution import Explainer, rows
 from lcrp.attribution.maps import relevance_maps
 from lcrp.attribution.rows import Messages, Rows
+from support.random_graphs import COMPOSITES, RandomGraph, few, steps
+from support.small_models import difference, explained, randomised, small_yolov5, targets_at
 
 SIDE = 24
 

@@ -9,14 +9,6 @@ from reference import (
     reference_explain,
     reference_network,
 )
-from small_models import (
-    difference,
-    residual,
-    small_unet,
-    small_yolov5,
-    small_yolov6,
-    targets_at,
-)
 from torch import nn
 from zennit import composites as zennit_composites
 from zennit import rules as zennit_rules
@@ -27,6 +19,14 @@ from zennit.types import Activation, AvgPool, Convolution, Linear
 
 from lcrp.attribution import Explainer, composite_names
 from lcrp.errors import InputError
+from support.small_models import (
+    difference,
+    residual,
+    small_unet,
+    small_yolov5,
+    small_yolov6,
+    targets_at,
+)
 
 MODELS = {
     "relu": lambda: residual(nn.ReLU),

@@ -1,7 +1,8 @@
 """The official layouts in miniature."""
 
-import official_layouts
 import pytest
+
+from support import official_layouts
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
-import known_world
 import pytest
+
+from support import known_world
 
 
 @pytest.fixture

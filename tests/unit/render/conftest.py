@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from explained_world import detection_world, segmentation_world
 
 from lcrp.render import ConceptPart, Explanation, Marked, Reference
+from support.explained_world import detection_world, segmentation_world
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 """A small experiment and its report, built once."""
 
 import pytest
-from synthetic_experiment import experiment_of
 
 from lcrp.report import build_report
+from support.synthetic_experiment import experiment_of
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,10 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from synthetic_experiment import CLASSES, store_of
 
 from lcrp.errors import InputError
 from lcrp.report import build_report
+from support.synthetic_experiment import CLASSES, store_of
 
 VOID = {"meta", "link", "img", "input", "br", "hr"}
 

@@ -1,11 +1,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_experiment import CLASSES, store_of
 
 from lcrp.joined_tables import context_tables
 from lcrp.report.profiles import layer_profile
 from lcrp.store import open_store
+from support.synthetic_experiment import CLASSES, store_of
 
 LAYER = "model.8.cv3.conv"
 

@@ -1,6 +1,6 @@
 """Make cases/*.npz: what zennit-crp gives on small networks, for anyone to check against.
 
-    python tests/unit/attribution/make_cases.py
+    PYTHONPATH=tests:benchmarks python -m support.make_cases
 
 Weights and images come from `small_models.values`, which depends on names and shapes alone, so
 no weight file is needed. zennit-crp runs in float64 (stored as float32), the batch norms that
@@ -16,19 +16,15 @@ merging leaves as identities taken out. Entries, with i the number of a target:
     <composite>/heatmap, <composite>/relevance   of the first target
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import torch
+from reference import reference_conditional, reference_explain, reference_network
 from torch import nn
 
-HERE = Path(__file__).parent
-if __name__ == "__main__":
-    sys.path.insert(0, str(HERE.parents[2] / "benchmarks"))
-
-from reference import reference_conditional, reference_explain, reference_network  # noqa: E402
-from small_models import (  # noqa: E402
+from lcrp.attribution import Explainer
+from support.small_models import (
     residual,
     small_unet,
     small_yolov5,
@@ -37,8 +33,7 @@ from small_models import (  # noqa: E402
     values,
 )
 
-from lcrp.attribution import Explainer  # noqa: E402
-
+HERE = Path(__file__).parent
 MODELS = {  # model, layer, targets as (image, flat indices, output)
     "residual": (lambda: residual(nn.ReLU), "block1.conv2", [(0, 17), (0, 3, 1)]),
     "unet": (

@@ -17,9 +17,8 @@ SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snake
 class Run:
     """A finished call of Snakemake: exit code, what it said, and the jobs of each rule."""
 
-    def __init__(self, process):
-        self.code = process.returncode
-        self.text = process.stdout + process.stderr
+    def __init__(self, code, text):
+        self.code, self.text = code, text
 
     @property
     def done(self):
@@ -79,7 +78,7 @@ class Project:
             text=True,
             timeout=2400,
         )
-        run = Run(process)
+        run = Run(process.returncode, process.stdout + process.stderr)
         assert run.code == 0 or not check, run.text[-8000:]
         return run
 

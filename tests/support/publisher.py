@@ -11,14 +11,14 @@ import io
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import official_layouts
 import torch
-from loopback_server import Server
 from torch import nn
 
 from lcrp.acquire import entries_named, read_table
 from lcrp.acquire.download_tables import COLUMNS
 from lcrp.models import build_model
+from support import official_layouts
+from support.loopback_server import Server
 
 ROOT = Path(__file__).parents[2]
 # Of the classes of the miniatures; an untrained network is to predict what is annotated.

@@ -1,0 +1,1 @@
+"""What tests share: small networks and datasets, and folders in which the workflow runs."""
