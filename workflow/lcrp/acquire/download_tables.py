@@ -3,11 +3,10 @@
 import csv
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lcrp.errors import InputError
+from lcrp.errors import InputError, nearest
 
 COLUMNS = (
     "name",
@@ -86,9 +85,7 @@ def entries_named(path, name):
     found = [entry for entry in entries if entry.name == name]
     if not found:
         names = sorted({entry.name for entry in entries})
-        near = get_close_matches(name, names, 1)
-        hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(names)}"
-        raise InputError(f"{path}: no entry {name!r}; {hint}")
+        raise InputError(f"{path}: no entry {name!r}; nearest: {nearest(name, names)}")
     return found
 
 
