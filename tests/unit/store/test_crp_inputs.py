@@ -35,7 +35,9 @@ def test_images_in_the_order_of_their_numbers(order, ids):
 def test_the_folder_of_one_model():
     files = [f"glocal/mine/{kind}_sum_normed/a_data.npy" for kind in ("RelMax", "RelStats")]
     assert crp_folder(files) == Path("glocal/mine")
-    with pytest.raises(InputError, match="2 folders `RelMax_...` in it; give the folder of one"):
+    with pytest.raises(
+        InputError, match=r"2 folders `RelMax_\.\.\.` in it; give the folder of one"
+    ):
         crp_folder([*files, "glocal/other/RelMax_sum_normed/a_data.npy"])
     with pytest.raises(InputError, match="0 folders"):
         crp_folder(["glocal/other/a_data.npy"])
@@ -47,5 +49,5 @@ def test_layers_of_another_model(tmp_path, make_records):
         check_layers({"conv": SimpleNamespace(out_channels=8), "relu": object()}, store)
         with pytest.raises(InputError, match="have 8 channels, the model has 6 channels; give"):
             check_layers({"conv": SimpleNamespace(out_channels=6)}, store)
-        with pytest.raises(InputError, match="layer conv: .* no such convolution"):
+        with pytest.raises(InputError, match=r"layer conv: .* no such convolution"):
             check_layers({"conv": object()}, store)

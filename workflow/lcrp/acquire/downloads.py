@@ -6,17 +6,20 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import requests
 
+from lcrp.acquire.download_tables import Entry
+from lcrp.acquire.first_seen import FirstSeen
 from lcrp.acquire.meters import Silent
 from lcrp.acquire.verifying import WrongFile, verify
 from lcrp.errors import InputError
 
-# What a broken connection loses of what it brought.
+# Bytes at a time; a broken connection loses at most so many of those that it brought.
 BLOCK = 2**14
 LITTLE = 2**20
 PASSING = {408, 425, 429, 500, 502, 503, 504}
@@ -26,11 +29,12 @@ PASSING = {408, 425, 429, 500, 502, 503, 504}
 class Patience:
     """How long and how often a server is waited for.
 
-    timeout : seconds without any byte before a connection counts as stalled.
-    attempts : tries in a row that bring little (under a hundredth of the file and under 1 MiB),
-        before the next mirror is asked.
-    pause : seconds before the second try; doubled with every further one.
-    longest : seconds, the longest pause.
+    Attributes:
+        timeout: seconds without any byte before a connection counts as stalled.
+        attempts: tries in a row that bring little (under a hundredth of the file and under 1 MiB),
+            before the next mirror is asked.
+        pause: seconds before the second try; doubled with every further one.
+        longest: seconds, the longest pause.
     """
 
     timeout: float = 30.0
@@ -38,7 +42,7 @@ class Patience:
     pause: float = 1.0
     longest: float = 60.0
 
-    def before(self, attempt):
+    def before(self, attempt: int) -> float:
         """Seconds to wait after so many tries."""
         return min(self.pause * 2 ** (attempt - 1), self.longest)
 
@@ -55,17 +59,32 @@ class _Lasting(Exception):
     """A failure that asking the same server again will not mend."""
 
 
-def download(entry, folder, first_seen=None, patience=None, meter=Silent):
-    """Fetch the file of an entry into a folder; returns its path.
+def download(
+    entry: Entry,
+    folder: str | os.PathLike,
+    first_seen: FirstSeen | None = None,
+    patience: Patience | None = None,
+    meter: Callable = Silent,
+) -> Path:
+    """Fetch the file of an entry into a folder.
 
     What arrived so far is kept as `.<file>.partial` and continued by the next call. The file gets
     its name after its size and checksum were verified; where none is published, its sha256 is
     remembered in `first_seen`. A file that is there already is verified and used.
 
-    meter : makes what counts the bytes; see `Silent`.
+    Args:
+        entry: of a table.
+        folder: where the file goes.
+        first_seen: checksums of files for which none is published.
+        patience: how long and how often a server is waited for.
+        meter: makes what counts the bytes; see `Silent`.
 
-    Raises InputError if no place gives the right file, if a wrong one is in the way, or if the disk
-    is too small.
+    Returns:
+        The path of the file.
+
+    Raises:
+        InputError: no place gives the right file, a wrong one is in the way, or the disk is too
+            small.
     """
     folder, patience = Path(folder), patience or Patience()
     target = folder / entry.file

@@ -2,9 +2,11 @@
 
 import csv
 import fcntl
+import os
 from contextlib import contextmanager
 from pathlib import Path
 
+from lcrp.acquire.download_tables import Entry
 from lcrp.errors import InputError
 from lcrp.files import whole
 
@@ -14,17 +16,18 @@ COLUMNS = ("name", "file", "bytes", "sha256")
 class FirstSeen:
     """A CSV file (name, file, bytes, sha256) to keep and to commit: trust on first use.
 
-    path : need not exist yet. Several processes may write to it at once.
+    Several processes may write to it at once.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
+        """Name the file, which need not exist yet."""
         self.path = Path(path)
 
-    def get(self, entry):
+    def get(self, entry: Entry) -> tuple[int, str] | None:
         """(bytes, sha256) of an entry at its first download, or None."""
         return self._read().get((entry.name, entry.file))
 
-    def record(self, entry, size, sha256):
+    def record(self, entry: Entry, size: int, sha256: str) -> None:
         """Remember an entry, unless it is known already."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._alone():

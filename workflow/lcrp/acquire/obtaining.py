@@ -1,23 +1,42 @@
 """Datasets and checkpoints of the tables, from where they are."""
 
+import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from lcrp.acquire.cityscapes import download_package
-from lcrp.acquire.download_tables import entries_named
-from lcrp.acquire.downloads import download
+from lcrp.acquire.download_tables import Entry, entries_named
+from lcrp.acquire.downloads import Patience, download
+from lcrp.acquire.first_seen import FirstSeen
 from lcrp.acquire.meters import Silent
 from lcrp.acquire.unpacking import unpack
 from lcrp.acquire.verifying import WrongFile, verify
 from lcrp.errors import InputError
 
 
-def obtain(entry, folder, present=(), first_seen=None, patience=None, meter=Silent):
+def obtain(
+    entry: Entry,
+    folder: str | os.PathLike,
+    present: Iterable = (),
+    first_seen: FirstSeen | None = None,
+    patience: Patience | None = None,
+    meter: Callable = Silent,
+) -> Path:
     """The verified file of an entry: the user's own where there is one, else downloaded.
 
-    present : files, or folders that may hold the file under its name; used where they lie.
-    folder : where downloads go. The other arguments are those of `download`.
+    Args:
+        entry: of a table.
+        folder: where downloads go.
+        present: files, or folders that may hold the file under its name; used where they lie.
+        first_seen: see `download`.
+        patience: see `download`.
+        meter: see `download`.
 
-    Raises InputError for a file of the user's that is not the right one, and as `download`.
+    Returns:
+        The path of the file.
+
+    Raises:
+        InputError: a file of the user's is not the right one; and as `download`.
     """
     for place in map(Path, present):
         if not place.exists():
@@ -32,12 +51,32 @@ def obtain(entry, folder, present=(), first_seen=None, patience=None, meter=Sile
 
 
 def acquire_dataset(
-    table, name, folder, downloads, present=(), first_seen=None, patience=None, meter=Silent
-):
+    table: str | os.PathLike,
+    name: str,
+    folder: str | os.PathLike,
+    downloads: str | os.PathLike,
+    present: Iterable = (),
+    first_seen: FirstSeen | None = None,
+    patience: Patience | None = None,
+    meter: Callable = Silent,
+) -> Path:
     """A dataset of a table, unpacked into a folder that appears when it is complete.
 
-    table : path of the table. name : of the dataset. downloads : folder of the archives.
-    The other arguments are those of `obtain`. Returns the folder.
+    Args:
+        table: path of the table.
+        name: of the dataset.
+        folder: what is unpacked goes here.
+        downloads: folder of the archives.
+        present: see `obtain`.
+        first_seen: see `download`.
+        patience: see `download`.
+        meter: see `download`.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: as `entries_named`, `obtain` and `unpack`.
     """
     entries = entries_named(table, name)
     archives = [
@@ -48,9 +87,31 @@ def acquire_dataset(
 
 
 def acquire_checkpoint(
-    table, name, downloads, present=(), first_seen=None, patience=None, meter=Silent
-):
-    """The file of a checkpoint of a table; see `obtain`. Returns its path."""
+    table: str | os.PathLike,
+    name: str,
+    downloads: str | os.PathLike,
+    present: Iterable = (),
+    first_seen: FirstSeen | None = None,
+    patience: Patience | None = None,
+    meter: Callable = Silent,
+) -> Path:
+    """The file of a checkpoint of a table.
+
+    Args:
+        table: path of the table.
+        name: of the checkpoint.
+        downloads: where downloads go.
+        present: see `obtain`.
+        first_seen: see `download`.
+        patience: see `download`.
+        meter: see `download`.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        InputError: as `entries_named` and `obtain`, or the checkpoint has several files.
+    """
     entries = entries_named(table, name)
     if len(entries) > 1:
         raise InputError(f"{table}: {name} has {len(entries)} files; a checkpoint is one file")

@@ -1,11 +1,13 @@
 """Archives, unpacked so that nothing lands outside the folder."""
 
 import fnmatch
+import os
 import shutil
 import stat
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -25,17 +27,28 @@ class _Member:
     handle: object
 
 
-def unpack(archives, folder, meter=Silent):
+def unpack(
+    archives: Iterable[tuple[str | os.PathLike, Iterable[str]]],
+    folder: str | os.PathLike,
+    meter: Callable = Silent,
+) -> Path:
     """Unpack zip and tar archives into one folder, which appears when it is complete.
 
-    archives : pairs of an archive and the patterns of the members to take (as in a shell, `*`
-        matches slashes too; none takes all).
-    folder : must not exist, or be empty.
-    meter : makes what counts the bytes; see `Silent`.
-
     Before anything is written, every member's name and kind is checked, and the sum of their sizes
-    against the free space. Raises InputError for a damaged archive, a member that would leave the
-    folder, a link or device, a pattern that matches nothing, or a disk that is too small.
+    against the free space.
+
+    Args:
+        archives: pairs of an archive and the patterns of the members to take (as in a shell, but
+            `*` matches slashes too; without patterns all are taken).
+        folder: must not exist, or be empty.
+        meter: makes what counts the bytes; see `Silent`.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: an archive is damaged, a member would leave the folder or is a link or device,
+            a pattern matches nothing, or the disk is too small.
     """
     folder = Path(folder)
     if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):

@@ -1,10 +1,14 @@
 """Whether a file is the one that the table means."""
 
 import hashlib
+import os
 import tarfile
 import zipfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from lcrp.acquire.download_tables import Entry
+from lcrp.acquire.first_seen import FirstSeen
 from lcrp.acquire.meters import Silent
 
 BLOCK = 2**20
@@ -14,8 +18,10 @@ class WrongFile(Exception):
     """A file that is not what the table says; the message says how."""
 
 
-def digests(path, algorithms, meter=Silent):
-    """Hexadecimal digests of a file by algorithm, read once."""
+def digests(
+    path: str | os.PathLike, algorithms: Iterable[str], meter: Callable = Silent
+) -> dict[str, str]:
+    """Hexadecimal digests of a file by algorithm; the file is read once."""
     path = Path(path)
     sums = {algorithm: hashlib.new(algorithm) for algorithm in algorithms}
     bar = meter(
@@ -31,10 +37,25 @@ def digests(path, algorithms, meter=Silent):
     return {algorithm: value.hexdigest() for algorithm, value in sums.items()}
 
 
-def verify(entry, path, first_seen=None, meter=Silent):
-    """Raise WrongFile unless a file has the size, checksum and kind of an entry.
+def verify(
+    entry: Entry,
+    path: str | os.PathLike,
+    first_seen: FirstSeen | None = None,
+    meter: Callable = Silent,
+) -> str:
+    """Check that a file has the size, checksum and kind of an entry.
 
-    Returns its sha256. Where no checksum is published, the first-seen one counts.
+    Args:
+        entry: of a table.
+        path: the file.
+        first_seen: checksums that count where none is published.
+        meter: makes what counts the bytes; see `Silent`.
+
+    Returns:
+        The sha256 of the file.
+
+    Raises:
+        WrongFile: it is another file.
     """
     path = Path(path)
     size = path.stat().st_size
