@@ -130,7 +130,7 @@ def test_weights_that_are_not_finite_are_refused(trained):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "yolo5n"}, "did you mean yolov5n"),
+        ({"name": "yolo5n"}, "nearest: 'yolov5n'"),
         ({"name": "yolov5", "widht": 1}, "widht: yolov5 has no such option"),
         ({"name": "yolov5n", "width": 1}, "depth and width are fixed"),
         ({"name": "yolov5", "anchors": [1, 2]}, "anchors: not three pairs"),
