@@ -25,6 +25,14 @@ LIKE_BATCH_NORM = (
 )  # fmt: skip
 
 
+class MatrixProduct(nn.Module):
+    """Stands for products of matrices, by which a composite decides over them."""
+
+
+class Product(nn.Module):
+    """Stands for products of numbers."""
+
+
 class _Marker(Hook):
     """A hook that carries a rule which zennit does not have."""
 
@@ -33,7 +41,19 @@ class _Marker(Hook):
         self.rule = rule
 
 
-def _base(convolution, first=()):
+# Attention weights are constants (CP-LRP), or explained through queries and keys (AttnLRP).
+THROUGH_VALUES = [
+    (nn.Softmax, rules.ConstantOutput()),
+    (MatrixProduct, rules.ValuesOnly()),
+]
+THROUGH_ALL = [
+    (nn.Softmax, rules.Taylor()),
+    (MatrixProduct, rules.SharedEvenly()),
+    (Product, rules.SharedEvenly()),
+]
+
+
+def _base(convolution, first=(), attention=THROUGH_VALUES):
     layers = [
         (Activation, zennit_rules.Pass()),
         (Sum, zennit_rules.Norm()),
@@ -41,12 +61,13 @@ def _base(convolution, first=()):
         (Convolution, convolution),
         (nn.Linear, zennit_rules.Epsilon()),
         (BatchNorm, zennit_rules.Epsilon()),
+        *((kind, _Marker(rule)) for kind, rule in attention),
     ]
     return SpecialFirstLayerMapComposite(layers, list(first))
 
 
-def _flat_first(convolution):
-    return _base(convolution, first=[(Linear, zennit_rules.Flat())])
+def _flat_first(convolution, attention=THROUGH_VALUES):
+    return _base(convolution, [(Linear, zennit_rules.Flat())], attention)
 
 
 _NAMED = {
@@ -54,6 +75,9 @@ _NAMED = {
     "EpsilonPlus": lambda: _base(zennit_rules.ZPlus()),
     "EpsilonGammaFlat": lambda: _flat_first(_Marker(rules.signed_gamma(0.25))),
     "EpsilonFlat": lambda: _flat_first(zennit_rules.Epsilon()),
+    "EpsilonPlusFlatAttnLRP": lambda: _flat_first(zennit_rules.ZPlus(), THROUGH_ALL),
+    "EpsilonPlusAttnLRP": lambda: _base(zennit_rules.ZPlus(), attention=THROUGH_ALL),
+    "EpsilonFlatAttnLRP": lambda: _flat_first(zennit_rules.Epsilon(), THROUGH_ALL),
     "Gradient": lambda: LayerMapComposite([]),
     "GuidedBackprop": COMPOSITES["guided_backprop"],
 }

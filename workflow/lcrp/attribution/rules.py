@@ -198,3 +198,33 @@ class DeconvNet:
     """The positive part of the incoming signal (Zeiler and Fergus 2014)."""
 
     name = "deconvnet"
+
+
+@dataclass(frozen=True)
+class ValuesOnly:
+    """Of a product with attention weights, all to the values (CP-LRP, Ali et al. 2022)."""
+
+    epsilon: float = EPSILON
+    name = "values only"
+
+
+@dataclass(frozen=True)
+class SharedEvenly:
+    """Of a product of two signals, half to each (AttnLRP, Achtibat et al. 2024)."""
+
+    epsilon: float = EPSILON
+    name = "shared evenly"
+
+
+@dataclass(frozen=True)
+class ConstantOutput:
+    """The output counts as a constant: nothing passes (softmax in CP-LRP)."""
+
+    name = "constant output"
+
+
+@dataclass(frozen=True)
+class Taylor:
+    """The first-order Taylor expansion of a softmax (AttnLRP)."""
+
+    name = "Taylor"
