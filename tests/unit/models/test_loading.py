@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import lcrp
-from lcrp.attribution.graph import _merged
+from lcrp.attribution.graph.batch_norms import merged
 from lcrp.errors import InputError
 from lcrp.models import architectures, build_model, convert, load_model
 from lcrp.models.class_names import CITYSCAPES, COCO, COCO_WITH_BACKGROUND, VOC
@@ -204,7 +204,7 @@ def test_a_file_with_folded_batch_norms_gives_the_same_outputs(name):
     for key in [key for key in state if key.endswith(".conv.bias")]:
         place = key.removesuffix(".conv.bias")
         block = folded.network.get_submodule(place)
-        merged = _merged(block.conv, block.bn)
+        merged = merged(block.conv, block.bn)
         assert torch.equal(merged.weight, state[f"{place}.conv.weight"])
         assert torch.equal(merged.bias, state[key])
 

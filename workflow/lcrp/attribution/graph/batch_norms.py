@@ -29,7 +29,7 @@ def merge_batch_norms(graph: Graph) -> Graph:
         module = graph.nodes[source].module
         mergeable = isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
         if mergeable and len(readers[source]) == 1 and source not in graph.outputs:
-            graph.nodes[source].call = _merged(module, node.module)
+            graph.nodes[source].call = merged(module, node.module)
             replaced[position] = source
     kept = [i for i in range(len(graph.nodes)) if i not in replaced]
     renumbered = {old: new for new, old in enumerate(kept)}
@@ -58,7 +58,7 @@ def affine(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[torch.Tensor, torch.T
 
 
 @torch.no_grad()
-def _merged(module, norm):
+def merged(module, norm):
     scale, shift = affine(norm)
     weight = module.weight.detach().double()
     if isinstance(module, nn.ConvTranspose2d):
