@@ -342,7 +342,7 @@ def test_multiplication_by_a_parameter_passes_relevance():
         (nn.Upsample(scale_factor=2, mode="bicubic"), None),
         (nn.ReflectionPad2d(1), None),
     ],
-    ids=str,
+    ids=lambda call: getattr(call, "__name__", str(call)),
 )
 def test_what_is_not_on_the_list_is_refused_by_name(call, rule):
     node = Node("block.odd", call, (X,), {}, (0,), (2, 3, 4, 4))

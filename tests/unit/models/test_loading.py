@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import lcrp
-from lcrp.attribution.graph import _merged
+from lcrp.attribution.graph.batch_norms import merged
 from lcrp.errors import InputError
 from lcrp.models import architectures, build_model, convert, load_model
 from lcrp.models.class_names import CITYSCAPES, COCO, COCO_WITH_BACKGROUND, VOC
@@ -136,7 +136,7 @@ def test_weights_that_are_not_finite_are_refused(trained):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "yolo5n"}, "did you mean yolov5n"),
+        ({"name": "yolo5n"}, "nearest: 'yolov5n'"),
         ({"name": "yolov5", "widht": 1}, "widht: yolov5 has no such option"),
         ({"name": "yolov5n", "width": 1}, "depth and width are fixed"),
         ({"name": "yolov5", "anchors": [1, 2]}, "anchors: not three pairs"),
@@ -204,7 +204,7 @@ def test_a_file_with_folded_batch_norms_gives_the_same_outputs(name):
     for key in [key for key in state if key.endswith(".conv.bias")]:
         place = key.removesuffix(".conv.bias")
         block = folded.network.get_submodule(place)
-        merged = _merged(block.conv, block.bn)
+        merged = merged(block.conv, block.bn)
         assert torch.equal(merged.weight, state[f"{place}.conv.weight"])
         assert torch.equal(merged.bias, state[key])
 

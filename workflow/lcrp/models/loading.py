@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 from lcrp.checkpoints import read_checkpoint
 from lcrp.checkpoints.neighbours import neighbour
 from lcrp.checkpoints.recognition import recognise
-from lcrp.errors import InputError
+from lcrp.errors import InputError, nearest
 
 HOMES = {  # architecture: module and class
     "unet": ("unet", "UNet"),
@@ -116,9 +115,7 @@ class _Uninitialised(TorchFunctionMode):
 
 def _family(name):
     if name not in HOMES:
-        near = get_close_matches(str(name), HOMES, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(HOMES)}"
-        raise InputError(f"{name}: no such architecture; {hint}")
+        raise InputError(f"{name}: no such architecture; nearest: {nearest(name, HOMES)}")
     module, attribute = HOMES[name]
     return getattr(import_module(f"lcrp.models.{module}"), attribute)
 
