@@ -18,7 +18,7 @@ explained target:
 passes of an image; (b) stays below (d) where relevance fills small windows of the maps only.
 Further rows, on the first batch: masks for all layers and concepts, conditional heatmaps, peak
 memory.
-The real weights and images of the YOLOv5n cases are read from ../shared; without it these cases
+The real weights and images of the YOLO cases are read from ../shared; without it these cases
 run on deterministic weights and synthetic images.
 """
 
@@ -45,6 +45,8 @@ SHARED = Path(__file__).parents[2] / "shared" / "real"
 CASES = {
     "yolov5n-320": ("yolov5n", 320),
     "yolov5n-640": ("yolov5n", 640),
+    "yolov8n-640": ("yolov8n", 640),
+    "yolo11n-640": ("yolo11n", 640),
     "unet-256": ("unet", 256),
     "deeplabv3plus-256": ("deeplabv3plus", 256),
 }
@@ -54,8 +56,8 @@ def prepared(name, images):
     """Model, images (B, 3, H, W) and, per image, the classes to explain."""
     architecture, size = CASES[name]
     torch.manual_seed(0)
-    if architecture == "yolov5n" and SHARED.is_dir():
-        weights = SHARED / "yolov5n-coco.pt"
+    weights = SHARED / f"{architecture}-coco.pt"
+    if weights.is_file():
         model = load_model(architecture, weights, input_size=(size, size))
         folder = SHARED / "coco-mini"
         annotations = folder / "annotations" / "instances.json"

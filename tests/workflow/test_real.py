@@ -1,4 +1,4 @@
-"""A user's folder: 80 real images, their COCO annotations, and the public YOLOv5n checkpoint."""
+"""A user's folder: 80 real images, their COCO annotations, and public checkpoints."""
 
 import json
 
@@ -11,14 +11,17 @@ from support.projects import Project
 pytestmark = pytest.mark.spread
 
 
-def real_experiment(shared, **more):
+def real_experiment(shared, architecture="yolov5n", **more):
     """An experiment on the real images."""
     real = shared / "real"
     if not real.is_dir():
         pytest.skip("no real images at ../shared/real")
     return {
         "title": "YOLOv5n on 80 images of COCO",
-        "model": {"architecture": "yolov5n", "checkpoint": str(real / "yolov5n-coco.pt")},
+        "model": {
+            "architecture": architecture,
+            "checkpoint": str(real / f"{architecture}-coco.pt"),
+        },
         "dataset": {
             "format": "coco",
             "images": str(real / "coco-mini/images"),
@@ -43,15 +46,19 @@ def check(project, images):
     assert "YOLOv5n on 80 images" in (results / "report/index.html").read_text()
 
 
-def test_the_checkpoint_performs_as_known(shared, tmp_path):
+@pytest.mark.parametrize(
+    ("architecture", "precision", "at_half"),
+    [("yolov5n", 0.307, 0.460), ("yolov8n", 0.390, 0.545), ("yolo11n", 0.423, 0.566)],
+)
+def test_the_checkpoint_performs_as_known(shared, tmp_path, architecture, precision, at_half):
     project = Project(tmp_path)
     project.configure("real")
-    project.write("config/experiments/real.yaml", real_experiment(shared))
+    project.write("config/experiments/real.yaml", real_experiment(shared, architecture))
     project.run("results/real/quality/quality.json")
     quality = json.loads((project / "results/real/quality/quality.json").read_text())
     assert quality["images"] == 80
-    assert quality["mAP"] == pytest.approx(0.307, abs=0.01)
-    assert quality["mAP50"] == pytest.approx(0.460, abs=0.01)
+    assert quality["mAP"] == pytest.approx(precision, abs=0.01)
+    assert quality["mAP50"] == pytest.approx(at_half, abs=0.01)
 
 
 def test_a_folder_of_real_images_becomes_a_report(shared, tmp_path):

@@ -13,6 +13,7 @@ from torch import nn
 
 from lcrp.attribution import Explainer, rules
 from lcrp.attribution.graph import Constant, Input, Node
+from lcrp.errors import InputError
 from lcrp.models.yolo11 import Attention, PSABlock
 from support.single_operation import Single
 from support.small_models import explained, random_model, randomised, targets_at
@@ -177,12 +178,22 @@ def test_softmax_follows_its_taylor_expansion(name):
 
 
 @pytest.mark.parametrize("rule", [rules.ConstantOutput(), None], ids=["named", "unnamed"])
-def test_a_constant_softmax_passes_nothing(rule):
-    x = random(2, 3, 4, 5)
-    single = Single(nn.Softmax(dim=-1), rule, x)
-    assert single.backward(random(2, 3, 4, 5), [0, 1]) == [None]
+def test_nothing_passes_a_constant_softmax(rule):
+    single = Single(nn.Softmax(dim=-1), rule, random(2, 3, 4, 5))
     assert not single.adjoint([random(2, 3, 4, 5)], [0, 1]).any()
     assert single.operation.nonnegative([False])
+    with pytest.raises(InputError, match=r"node: relevance arrives at a softmax .* the logits"):
+        single.backward(random(2, 3, 4, 5), [0, 1])
+
+
+def test_a_softmax_at_the_end_of_a_network_is_not_silent():
+    network = randomised(nn.Sequential(nn.Conv2d(3, 4, 1), nn.Softmax(dim=1))).double()
+    images = random(1, 3, 4, 5)
+    explainer, prediction = explained(network, images)
+    with pytest.raises(InputError, match=r"1: relevance arrives at a softmax"):
+        explainer.explain(targets_at(prediction, [(0, 3)]), heatmaps=True)
+    explainer, prediction = explained(network, images, "EpsilonPlusFlatAttnLRP")
+    assert explainer.explain(targets_at(prediction, [(0, 3)]), heatmaps=True).heatmaps.any()
 
 
 def test_a_product_of_two_signals_halves_the_relevance_under_attnlrp():

@@ -12,6 +12,7 @@ from lcrp.attribution import Explainer, Operation, register_operation
 from lcrp.attribution.graph import merge_batch_norms, trace
 from lcrp.attribution.operations.catalogue import REGISTERED
 from lcrp.errors import InputError
+from lcrp.models import build_model
 from support.small_models import SmallModel, explained, randomised, targets_at
 
 
@@ -190,9 +191,8 @@ class OddBlock(nn.Module):
         (nn.LocalResponseNorm(2), ("odd", "LocalResponseNorm")),
         (nn.PixelShuffle(1), ("odd", "PixelShuffle")),
         (Squared(), ("network.odd.pow", "pow has no rule")),
-        (nn.Softmax(dim=1), ("odd", "Softmax")),
     ],
-    ids=["response-norm", "pixel-shuffle", "function", "softmax"],
+    ids=["response-norm", "pixel-shuffle", "function"],
 )
 def test_unknown_operation_is_named_with_the_remedy(odd, named):
     with pytest.raises(InputError, match="register_operation") as caught:
@@ -310,3 +310,15 @@ def test_names_of_layers_are_those_of_the_modules():
 
     explainer = Explainer(SmallModel(Nested()), device="cpu")
     assert explainer.layers == {"late": 2, "blocks.0.0": 4}
+
+
+@pytest.mark.parametrize("name", ["yolov8", "yolo11", "yolo26"])
+def test_every_path_from_an_output_to_the_input_passes_a_default_layer(name):
+    model = build_model(name, 2, width=0.0625, input_size=(64, 64))
+    graph = trace(model.canonised(), torch.zeros(2, 3, 64, 64))
+    cut = {graph.layers[layer] for layer in model.default_layers}
+    reached = set(graph.outputs)
+    for position in range(len(graph.nodes) - 1, -1, -1):
+        if position in reached - cut:
+            reached.update(graph.nodes[position].inputs)
+    assert 0 not in reached

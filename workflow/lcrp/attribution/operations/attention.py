@@ -15,6 +15,7 @@ from torch import nn
 from lcrp.attribution.linear_maps import MAPS
 from lcrp.attribution.operations.base import Operation
 from lcrp.attribution.sharing import stabilised
+from lcrp.errors import InputError
 
 WEIGHED = tuple(MAPS)
 SOFTMAXES = (F.softmax, torch.softmax, torch.Tensor.softmax)
@@ -69,13 +70,17 @@ class MatrixProduct(Operation):
 
 
 class ConstantSoftmax(Operation):
-    """A softmax whose output counts as a constant: nothing passes."""
+    """A softmax whose output counts as a constant: attention weights, which get no relevance."""
 
     def nonnegative(self, inputs):
         return True
 
     def backward(self, relevance, state, rows):
-        return [None]
+        raise InputError(
+            f"{self.node.name}: relevance arrives at a softmax that makes no attention weights, "
+            f"and would end there; explain the logits before it, or use a composite that leads it "
+            f"on, such as EpsilonPlusFlatAttnLRP"
+        )
 
     def adjoint(self, shares, state, rows):
         return torch.zeros_like(shares[0])
