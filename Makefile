@@ -40,8 +40,10 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules
 
+# What is written from the configuration's types and names: schemas, README's table of networks.
 schemas: $(INSTALLED)
 	$(BIN)/python -m lcrp.configuration workflow/schemas
+	$(BIN)/python -m lcrp.configuration.architecture_table README.md
 
 # Executes docs/explain-a-prediction.ipynb again and keeps what it shows.
 notebook: $(INSTALLED)
