@@ -204,9 +204,9 @@ def test_a_file_with_folded_batch_norms_gives_the_same_outputs(name):
     for key in [key for key in state if key.endswith(".conv.bias")]:
         place = key.removesuffix(".conv.bias")
         block = folded.network.get_submodule(place)
-        again = merged(block.conv, block.bn)
-        assert torch.equal(again.weight, state[f"{place}.conv.weight"])
-        assert torch.equal(again.bias, state[key])
+        convolution = merged(block.conv, block.bn)
+        assert torch.equal(convolution.weight, state[f"{place}.conv.weight"])
+        assert torch.equal(convolution.bias, state[key])
 
 
 @pytest.mark.parametrize("name", ["yolov8", "yolo11", "yolo26"])

@@ -58,7 +58,8 @@ def affine(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[torch.Tensor, torch.T
 
 
 @torch.no_grad()
-def merged(module, norm):
+def merged(module: nn.Module, norm: nn.Module) -> nn.Module:
+    """A convolution or linear layer that computes what `module` and then `norm` compute."""
     scale, shift = affine(norm)
     weight = module.weight.detach().double()
     if isinstance(module, nn.ConvTranspose2d):
@@ -69,10 +70,10 @@ def merged(module, norm):
         weight = weight * scale.view(-1, *[1] * (weight.ndim - 1))
     if module.bias is not None:
         shift = shift + module.bias.detach().double() * scale
-    merged = _without_parameters(module)
-    merged.weight = nn.Parameter(weight.to(module.weight), requires_grad=False)
-    merged.bias = nn.Parameter(shift.to(module.weight), requires_grad=False)
-    return merged
+    alone = _without_parameters(module)
+    alone.weight = nn.Parameter(weight.to(module.weight), requires_grad=False)
+    alone.bias = nn.Parameter(shift.to(module.weight), requires_grad=False)
+    return alone
 
 
 def _without_parameters(module):
