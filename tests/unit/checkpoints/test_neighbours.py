@@ -18,7 +18,6 @@ def state(*keys):
     ("keys", "what"),
     [
         (("model.0.conv.conv.weight 32x12x3x3", "model.24.m.0.weight"), "YOLOv5 before"),
-        (("model.0.conv.weight", "model.33.m.0.weight"), "YOLOv5 for large"),
         (("model.4.m.0.cv1.conv.weight", "model.24.dfl.conv.weight"), "YOLOv5u"),
         (("model.12.m.0.cv1.conv.weight", "model.28.dfl.conv.weight"), "YOLOv8 with other"),
         (("model.9.conv.conv.weight", "model.9.linear.weight"), "a classifier"),

@@ -280,3 +280,17 @@ def test_the_class_output_of_a_yolov5_of_one_class_makes_no_difference():
         output[:, 5::6] = torch.randn_like(output[:, 5::6])
     for ours, theirs in zip(before, model.decode(raw), strict=True):
         assert torch.equal(ours.boxes, theirs.boxes) and torch.equal(ours.scores, theirs.scores)
+
+
+def test_a_yolov5_of_four_strides_reads_its_boxes_off_all_of_them():
+    with torch.device("meta"):
+        model = build_model("yolov5n6", 3, input_size=(128, 192))
+    raw = [torch.full((1, 24, 128 // s, 192 // s), -20.0) for s in (8, 16, 32, 64)]
+    model.network.model[-1].anchors = build_model("yolov5n6", 3).network.model[-1].anchors
+    raw[3][0, [12, 14], 1, 2] = 4.0  # objectness and a class of the second anchor
+    raw[3][0, 8:12, 1, 2] = 0.0
+    (found,) = model.decode(raw)
+    assert found.labels.tolist() == [1] and found.output.tolist() == [3]
+    width, height, x, y = 739, 380, 2.5 * 64, 1.5 * 64
+    expected = [x - width / 2, y - height / 2, x + width / 2, y + height / 2]
+    assert found.boxes[0].tolist() == pytest.approx(expected)

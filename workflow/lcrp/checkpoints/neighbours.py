@@ -26,11 +26,6 @@ NEIGHBOURS = (  # the first that fits decides
         (r"model\.0\.conv\.conv\.weight .*", r"model\.24\.m\.0\.weight .*"),
     ),
     Neighbour(
-        "YOLOv5 for large images (P6, four strides)",
-        "use a network of three strides, such as yolov5m for yolov5m6",
-        (r"model\.33\.m\.0\.weight .*",),
-    ),
-    Neighbour(
         "YOLOv5u (YOLOv5 under the head of YOLOv8)",
         "use YOLOv5 of release 6.0 or later, or YOLOv8",
         (r"model\.24\.dfl\.conv\.weight .*",),

@@ -1,10 +1,12 @@
 """Which architecture the keys of a state dict look like."""
 
 FIRST, REPEATED = "model.0.conv.weight", "model.2.m.1.cv1.conv.weight"
+P6 = {16: "n6", 32: "s6", 48: "m6", 64: "l6", 80: "x6"}
 UP_TO_8 = {16: "n", 32: "s", 48: "m", 64: "l", 80: "x"}
 FROM_11 = {16: "n", 32: "s", 64: "m", 96: "x"}
 YOLO = (  # family, keys that its networks have and their neighbours lack, size by first channels
     ("yolov5", ("model.24.m.0.weight",), UP_TO_8),
+    ("yolov5", ("model.33.m.0.weight",), P6),
     ("yolov8", ("model.22.cv3.2.2.weight", "model.12.m.0.cv1.conv.weight"), UP_TO_8),
     ("yolo26", ("model.23.one2one_cv3.2.2.weight", "model.10.m.0.ffn.0.conv.weight"), FROM_11),
     ("yolo11", ("model.23.cv3.2.2.weight", "model.10.m.0.ffn.0.conv.weight"), FROM_11),

@@ -22,6 +22,7 @@ FAMILIES = (
     ("segmentation", "DeepLabV3+ with a ResNet-50, as in the paper", r"deeplabv3plus"),
     ("segmentation", "DeepLabV3, FCN, LR-ASPP (torchvision)", r"(deeplabv3|fcn|lraspp)_\w+"),
     ("detection", "YOLOv5, release 6.0 and later", r"yolov5\w?"),
+    ("detection", "YOLOv5 for large images (P6)", r"yolov5\w6"),
     ("detection", "YOLOv6, first release", r"yolov6\w?"),
     ("detection", "YOLOv8", r"yolov8\w?"),
     ("detection", "YOLO11", r"yolo11\w?"),

@@ -17,6 +17,7 @@ HOMES = {  # architecture: module and class
     "unet": ("unet", "UNet"),
     "deeplabv3plus": ("deeplabv3plus", "DeepLabV3Plus"),
     **{f"yolov5{size}": ("yolov5", "YOLOv5") for size in ("n", "s", "m", "l", "x", "")},
+    **{f"yolov5{size}6": ("yolov5_p6", "YOLOv5P6") for size in ("n", "s", "m", "l", "x")},
     **{f"yolov6{size}": ("yolov6", "YOLOv6") for size in ("s", "")},
     **{f"yolov8{size}": ("yolov8", "YOLOv8") for size in ("n", "s", "m", "l", "x", "")},
     **{f"yolo11{size}": ("yolo11", "YOLO11") for size in ("n", "s", "m", "l", "x", "")},

@@ -44,10 +44,10 @@ SOURCES = {12: (11, 6), 16: (15, 4), 19: (18, 14), 22: (21, 10), 24: (17, 20, 23
 class Detect(nn.Module):
     """Per stride, a 1x1 convolution to (x, y, w, h, objectness, classes) of three anchors."""
 
-    def __init__(self, channels, classes, anchors):
+    def __init__(self, channels, classes, anchors, strides=STRIDES):
         super().__init__()
         anchors = torch.tensor(anchors, dtype=torch.float32)
-        self.register_buffer("anchors", anchors / torch.tensor(STRIDES)[:, None, None])
+        self.register_buffer("anchors", anchors / torch.tensor(strides)[:, None, None])
         self.m = nn.ModuleList(nn.Conv2d(c, len(anchors[0]) * (5 + classes), 1) for c in channels)
         for head in self.m:
             # Few cells hold an object: a training starts from rare ones.
@@ -96,8 +96,19 @@ class Network(Layers):
 
 
 class YOLOv5(YOLO):
-    """YOLOv5 with its decoding."""
+    """YOLOv5 with its decoding.
 
+    sizes: {architecture: depth and width multiples} of the published ones. usual: the one that a
+    network of other multiples starts from. built: the network of (count of classes, depth, width,
+    anchors). strides, anchors: of its outputs. head: where its head is.
+    """
+
+    sizes = SIZES
+    usual = "yolov5n"
+    built = Network
+    strides = STRIDES
+    anchors = ANCHORS
+    head = "model.24"
     default_layers = ("model.6.cv3.conv", "model.8.cv3.conv", "model.10.conv")
     example_layer = "model.8.cv3.conv"
 
@@ -117,13 +128,14 @@ class YOLOv5(YOLO):
         depth, width: multiples, for the architecture "yolov5" (default: those of size n).
         sides: how the letterbox makes resized sides whole: "rounded", or "truncated" as in
             the training code, which shows one row or column less of some images.
-        anchors: (3, 3, 2) widths and heights in pixels for strides 8, 16, 32.
+        anchors: (3, 3, 2) widths and heights in pixels, three for each stride.
         """
-        depth, width, options = multiples(architecture, SIZES, "yolov5n", depth, width)
+        depth, width, options = multiples(architecture, self.sizes, self.usual, depth, width)
         if anchors is not None:
-            anchors = _valid_anchors(anchors)
+            anchors = _valid_anchors(anchors, self.strides)
             options["anchors"] = anchors
-        network = Network(len(classes), depth, width, ANCHORS if anchors is None else anchors)
+        anchors = self.anchors if anchors is None else anchors
+        network = self.built(len(classes), depth, width, anchors)
         super().__init__(architecture, network, classes, input_size, options, sides)
         if len(self.classes) == 1:
             # Its training has no loss for a single class: that output stays at its random start.
@@ -132,17 +144,18 @@ class YOLOv5(YOLO):
     @classmethod
     def adapted(cls, state):
         # Release 6.0 also kept the anchors multiplied by the stride.
-        kept = {key: value for key, value in state.items() if key != "model.24.anchor_grid"}
-        return with_batch_norms(_without_masks(kept))
+        unused = f"{cls.head}.anchor_grid"
+        kept = {key: value for key, value in state.items() if key != unused}
+        return with_batch_norms(_without_masks(kept, cls.head))
 
     @classmethod
     def class_count(cls, state):
-        bias = state.get("model.24.m.0.bias")
+        bias = state.get(f"{cls.head}.m.0.bias")
         return None if bias is None or len(bias) % 3 else len(bias) // 3 - 5
 
     def _levels(self, outputs, threshold):
         anchors = self.network.model[-1].anchors
-        levels = zip(outputs, anchors, STRIDES, strict=True)
+        levels = zip(outputs, anchors, self.strides, strict=True)
         return Detections.concatenated(
             [
                 self._level(index, raw, anchors * stride, stride, threshold)
@@ -172,29 +185,31 @@ class YOLOv5(YOLO):
         )
 
 
-def _without_masks(state):
+def _without_masks(state, head):
     """The detector of a network for instance masks (-seg): its heads end in weights of masks."""
-    prototypes = state.get("model.24.proto.cv3.conv.weight")
+    prototypes = state.get(f"{head}.proto.cv3.conv.weight")
     if prototypes is None:
         return state
     kept = {}
     for key, value in state.items():
-        if key.startswith("model.24.m."):
+        if key.startswith(f"{head}.m."):
             per_anchor = value.unflatten(0, (3, -1))
             value = per_anchor[:, : per_anchor.shape[1] - len(prototypes)].flatten(0, 1)
-        if not key.startswith("model.24.proto."):
+        if not key.startswith(f"{head}.proto."):
             kept[key] = value
     return kept
 
 
-def _valid_anchors(anchors):
+def _valid_anchors(anchors, strides):
     try:
         valid = np.asarray(anchors, dtype=np.float64)
     except (TypeError, ValueError):
         valid = np.empty(0)
-    if valid.shape != (3, 3, 2) or not (np.isfinite(valid) & (valid > 0)).all():
+    shape = (len(strides), 3, 2)
+    if valid.shape != shape or not (np.isfinite(valid) & (valid > 0)).all():
         raise InputError(
-            "anchors: not three pairs (width, height) for each of the strides 8, 16, 32; "
-            "give 3 x 3 x 2 positive numbers in pixels"
+            f"anchors: not three pairs (width, height) for each of the strides "
+            f"{', '.join(map(str, strides))}; give {' x '.join(map(str, shape))} positive numbers "
+            f"in pixels"
         )
     return valid.tolist()
