@@ -8,14 +8,17 @@ arrays give the same bytes (entries carry a fixed date). Any Zarr v3 reader open
 
 import json
 import math
+import os
 import struct
 import zipfile
 import zlib
+from collections.abc import Sequence
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from numcodecs import Blosc, VLenUTF8, Zstd
 
 from lcrp.errors import InputError
@@ -129,12 +132,18 @@ def _full(selection, shape):
 class ArchiveWriter:
     """A Zarr v3 hierarchy under construction; a context manager.
 
-    path: the file to make. Everything goes to a temporary file beside it, which takes its name
-    when the block ends well and is removed when it does not.
-    Raises InputError when the file cannot be written (folder missing or read-only, disk full).
+    Everything goes to a temporary file, which takes its name when the block ends well and is
+    removed when it does not.
+
+    Args:
+        path: the file to make.
+
+    Raises:
+        InputError: at the beginning or end of the block, if the file cannot be written (the
+            folder is read-only, the disk full).
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
         self.nodes = {"": {"zarr_format": 3, "node_type": "group", "attributes": {}}}
         self._present = set()
@@ -193,7 +202,7 @@ class ArchiveWriter:
         self._zip.writestr(entry, data)
         self._present.add(key)
 
-    def group(self, path, attributes=None):
+    def group(self, path: str, attributes: dict | None = None) -> None:
         """Declare the group `path` (and those above it) with JSON-able attributes."""
         parts = path.split("/") if path else []
         for depth in range(1, len(parts) + 1):
@@ -203,20 +212,42 @@ class ArchiveWriter:
         if attributes:
             self.nodes[path]["attributes"] = attributes
 
-    def declare(self, path, shape, dtype, dimensions, chunks, fill=0, attributes=None):
-        """Declare an array whose chunks follow by `write`."""
+    def declare(
+        self,
+        path: str,
+        shape: Sequence[int],
+        dtype: npt.DTypeLike,
+        dimensions: Sequence[str],
+        chunks: Sequence[int],
+        fill: float = 0,
+        attributes: dict | None = None,
+    ) -> None:
+        """Declare an array whose chunks follow by `write`.
+
+        Args:
+            path: its name below the root, with those of its groups.
+            shape: of the array.
+            dtype: of its numbers; object for text.
+            dimensions: names of the axes.
+            chunks: shape of a chunk.
+            fill: the value of chunks that are not written.
+            attributes: what JSON can hold.
+        """
         self.group(path.rpartition("/")[0])
         chunks = [max(1, int(n)) for n in chunks]
         self.nodes[path] = _array_metadata(
             shape, np.dtype(dtype), dimensions, chunks, fill, attributes
         )
 
-    def write(self, path, values, start=None):
+    def write(self, path: str, values: npt.ArrayLike, start: Sequence[int] | None = None) -> None:
         """Write whole chunks of a declared array.
 
-        values: an array whose first element lies at index `start` (default: the origin), which
-        must be a multiple of the chunk shape; it may end within a chunk only where the array
-        ends. Chunks that hold nothing but the fill value are left out, as Zarr allows.
+        Chunks that hold nothing but the fill value are left out, as Zarr allows.
+
+        Args:
+            path: of the array.
+            values: an array; it may end within a chunk only where the declared one ends.
+            start: index of its first element, a multiple of the chunk shape; by default 0.
         """
         metadata = self.nodes[path]
         chunks = metadata["chunk_grid"]["configuration"]["chunk_shape"]
@@ -241,7 +272,15 @@ class ArchiveWriter:
             number = (s // n + i for s, n, i in zip(start, chunks, index, strict=True))
             self._put("/".join((path, "c", *map(str, number))), _encode(piece, metadata))
 
-    def array(self, path, values, dimensions, chunks=None, fill=0, attributes=None):
+    def array(
+        self,
+        path: str,
+        values: npt.ArrayLike,
+        dimensions: Sequence[str],
+        chunks: Sequence[int] | None = None,
+        fill: float = 0,
+        attributes: dict | None = None,
+    ) -> None:
         """Declare and write an array; `chunks` defaults to the whole of it."""
         values = np.asarray(values)
         self.declare(
@@ -249,24 +288,27 @@ class ArchiveWriter:
         )
         self.write(path, values)
 
-    def shape(self, path):
+    def shape(self, path: str) -> tuple[int, ...]:
         """Shape of a declared array."""
         return tuple(self.nodes[path]["shape"])
 
-    def read(self, path, *selection):
+    def read(self, path: str, *selection: slice) -> np.ndarray:
         """Read back what has been written, like `ArchiveReader.read`."""
         metadata = self.nodes[path]
         return _read(self._zip, self._present, path, metadata, _full(selection, metadata["shape"]))
 
 
 class ArchiveReader:
-    """A Zarr hierarchy made by ArchiveWriter, read without zarr-python.
+    """A Zarr hierarchy made by ArchiveWriter, read without zarr-python; a context manager.
 
-    path: the file. Raises InputError when it is missing, truncated or corrupt. Close after use;
-    a context manager.
+    Args:
+        path: the file.
+
+    Raises:
+        InputError: the file is missing, truncated or corrupt.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
         with self._reported():
             if not self.path.is_file():
@@ -292,21 +334,21 @@ class ArchiveReader:
     def __contains__(self, path):
         return path in self.nodes
 
-    def attributes(self, path=""):
+    def attributes(self, path: str = "") -> dict:
         """The attributes of a group or array."""
         return (self.nodes[path] if path else self._root)["attributes"]
 
-    def children(self, path):
+    def children(self, path: str) -> list[str]:
         """Names directly below a group, in the order in which they were written."""
         prefix = f"{path}/" if path else ""
         names = (n[len(prefix) :] for n in self.nodes if n.startswith(prefix))
         return [name for name in names if name and "/" not in name]
 
-    def metadata(self, path):
+    def metadata(self, path: str) -> dict:
         """The array's metadata: `shape`, `data_type`, `dimension_names`, ..."""
         return self.nodes[path]
 
-    def read(self, path, *selection):
+    def read(self, path: str, *selection: slice) -> np.ndarray:
         """Read an array, or the hyperrectangle given by slices (missing ones mean everything)."""
         with self._reported():
             metadata = self.nodes[path]
