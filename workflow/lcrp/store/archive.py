@@ -1,9 +1,9 @@
 """Zarr v3 hierarchies in one zip file, written whole or not at all.
 
-Only what the store needs of the format, written directly: regular chunks, numbers through
-Blosc, text as `vlen-utf8` with Zstandard. That is several times faster than zarr-python for
-the hundreds of small arrays of a shard, needs one chunk in memory at a time, and the same
-arrays give the same bytes (entries carry a fixed date). Any Zarr v3 reader opens the result.
+Only what the store needs of the format, written directly (`chunks.py` has the arrays). That is
+several times faster than zarr-python for the hundreds of small arrays of a shard, needs one chunk
+in memory at a time, and the same arrays give the same bytes (entries carry a fixed date). Any
+Zarr v3 reader opens the result.
 """
 
 import json
@@ -19,109 +19,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from numcodecs import Blosc, VLenUTF8, Zstd
 
 from lcrp.errors import InputError
 from lcrp.files import unwritable, whole
+from lcrp.store.chunks import array_metadata, encode, fill_from_json, is_fill, read_chunks
 
-# Measured in benchmarks/store.py: on real relevances as small as zstd 5, at many times its speed.
-COMPRESSOR = {"cname": "lz4", "clevel": 5, "shuffle": "bitshuffle"}
-TEXT_LEVEL = 3
 _DATE = (1980, 1, 1, 0, 0, 0)
-_SHUFFLES = {"noshuffle": Blosc.NOSHUFFLE, "shuffle": Blosc.SHUFFLE, "bitshuffle": Blosc.BITSHUFFLE}
-
-
-def _fill_to_json(fill, dtype):
-    if dtype.kind == "f":
-        return "NaN" if np.isnan(fill) else float(fill)
-    return bool(fill) if dtype.kind == "b" else int(fill)
-
-
-def _fill_from_json(fill):
-    return np.nan if fill == "NaN" else fill
-
-
-def _array_metadata(shape, dtype, dimensions, chunks, fill, attributes):
-    text = dtype.kind == "O"
-    if text:
-        codecs = [
-            {"name": "vlen-utf8", "configuration": {}},
-            {"name": "zstd", "configuration": {"level": TEXT_LEVEL, "checksum": False}},
-        ]
-    else:
-        codecs = [
-            {"name": "bytes", "configuration": {"endian": "little"}}
-            if dtype.itemsize > 1
-            else {"name": "bytes"},
-            {
-                "name": "blosc",
-                "configuration": COMPRESSOR | {"typesize": dtype.itemsize, "blocksize": 0},
-            },
-        ]
-    return {
-        "zarr_format": 3,
-        "node_type": "array",
-        "shape": [int(n) for n in shape],
-        "data_type": "string" if text else dtype.name,
-        "chunk_grid": {
-            "name": "regular",
-            "configuration": {"chunk_shape": [int(n) for n in chunks]},
-        },
-        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
-        "fill_value": "" if text else _fill_to_json(fill, dtype),
-        "codecs": codecs,
-        "dimension_names": list(dimensions),
-        "attributes": attributes or {},
-    }
-
-
-def _encode(values, metadata):
-    if metadata["data_type"] == "string":
-        return Zstd(TEXT_LEVEL).encode(VLenUTF8().encode(np.asarray(values, object)))
-    settings = metadata["codecs"][1]["configuration"]
-    blosc = Blosc(settings["cname"], settings["clevel"], _SHUFFLES[settings["shuffle"]])
-    return blosc.encode(np.ascontiguousarray(values))
-
-
-def _decode(data, metadata):
-    shape = metadata["chunk_grid"]["configuration"]["chunk_shape"]
-    names = [codec["name"] for codec in metadata["codecs"]]
-    if names == ["vlen-utf8", "zstd"]:
-        return VLenUTF8().decode(Zstd().decode(data)).reshape(shape)
-    if names == ["bytes", "blosc"]:
-        return np.frombuffer(Blosc().decode(data), metadata["data_type"]).reshape(shape)
-    raise ValueError(f"codecs {names} are not those of a concept store")
-
-
-def _is_fill(values, fill):
-    if values.dtype.kind == "f" and np.isnan(fill):
-        return bool(np.isnan(values).all())
-    return bool((values == fill).all())
-
-
-def _read(archive, present, path, metadata, selection):
-    """Read a hyperrectangle of an array from an open zip file, chunk by chunk."""
-    shape = metadata["shape"]
-    chunks = metadata["chunk_grid"]["configuration"]["chunk_shape"]
-    ranges = [range(n)[s] for n, s in zip(shape, selection, strict=True)]
-    text = metadata["data_type"] == "string"
-    fill = _fill_from_json(metadata["fill_value"])
-    out = np.full([len(r) for r in ranges], fill, object if text else metadata["data_type"])
-    if out.size == 0:
-        return out
-    grid = [range(r[0] // n, r[-1] // n + 1) for r, n in zip(ranges, chunks, strict=True)]
-    for index in product(*grid):
-        key = "/".join((path, "c", *map(str, index)))
-        if key not in present:
-            continue
-        chunk = _decode(archive.read(key), metadata)
-        source, target = [], []
-        for i, n, r in zip(index, chunks, ranges, strict=True):
-            first, last = max(i * n, r[0]), min((i + 1) * n, r[-1] + 1)
-            source.append(slice(first - i * n, last - i * n))
-            target.append(slice(first - r[0], last - r[0]))
-        out[tuple(target)] = chunk[tuple(source)]
-    return out
 
 
 def _full(selection, shape):
@@ -235,7 +138,7 @@ class ArchiveWriter:
         """
         self.group(path.rpartition("/")[0])
         chunks = [max(1, int(n)) for n in chunks]
-        self.nodes[path] = _array_metadata(
+        self.nodes[path] = array_metadata(
             shape, np.dtype(dtype), dimensions, chunks, fill, attributes
         )
 
@@ -253,7 +156,7 @@ class ArchiveWriter:
         chunks = metadata["chunk_grid"]["configuration"]["chunk_shape"]
         start = start or (0,) * len(chunks)
         text = metadata["data_type"] == "string"
-        fill = _fill_from_json(metadata["fill_value"])
+        fill = fill_from_json(metadata["fill_value"])
         dtype = np.dtype(object if text else metadata["data_type"])
         values = np.asarray(values, dtype)
         if any(s % n for s, n in zip(start, chunks, strict=True)):
@@ -263,14 +166,14 @@ class ArchiveWriter:
             piece = values[
                 tuple(slice(i * n, (i + 1) * n) for i, n in zip(index, chunks, strict=True))
             ]
-            if not text and _is_fill(piece, fill):
+            if not text and is_fill(piece, fill):
                 continue
             if list(piece.shape) != chunks:
                 whole = np.full(chunks, fill, dtype)
                 whole[tuple(slice(n) for n in piece.shape)] = piece
                 piece = whole
             number = (s // n + i for s, n, i in zip(start, chunks, index, strict=True))
-            self._put("/".join((path, "c", *map(str, number))), _encode(piece, metadata))
+            self._put("/".join((path, "c", *map(str, number))), encode(piece, metadata))
 
     def array(
         self,
@@ -295,7 +198,9 @@ class ArchiveWriter:
     def read(self, path: str, *selection: slice) -> np.ndarray:
         """Read back what has been written, like `ArchiveReader.read`."""
         metadata = self.nodes[path]
-        return _read(self._zip, self._present, path, metadata, _full(selection, metadata["shape"]))
+        return read_chunks(
+            self._zip, self._present, path, metadata, _full(selection, metadata["shape"])
+        )
 
 
 class ArchiveReader:
@@ -352,7 +257,7 @@ class ArchiveReader:
         """Read an array, or the hyperrectangle given by slices (missing ones mean everything)."""
         with self._reported():
             metadata = self.nodes[path]
-            return _read(
+            return read_chunks(
                 self._zip, self._present, path, metadata, _full(selection, metadata["shape"])
             )
 

@@ -12,41 +12,11 @@ import pandas as pd
 from lcrp.errors import InputError, nearest
 from lcrp.store.best_rows import RANKED, pick
 from lcrp.store.format import RECORDED
+from lcrp.store.layer import Layer
 from lcrp.store.ranking import normalised
 from lcrp.store.shards import open_records, read_table
 
 _KINDS = {"relevance": "relmax", "activation": "actmax"}
-
-
-class Layer:
-    """One layer of a store.
-
-    The arrays `relevance`, `position`, `inside`, `landed` (T, C), `on_thing` (P, C), `activation`,
-    `activation_position` (B, C) and `absolute_sum` (T,) are zarr arrays, read when sliced.
-
-    Attributes:
-        name: as in the network.
-        channels: number of concepts.
-        shape: (height, width) of the feature map, or None.
-    """
-
-    def __init__(self, name, attributes, group):
-        self.name = name
-        self.channels = attributes["channels"]
-        self.shape = tuple(attributes["shape"]) if attributes["shape"] else None
-        self._group = group
-
-    @property
-    def group(self):
-        """The zarr group of the layer."""
-        return self._group()
-
-    def __getattr__(self, name):
-        if name in RECORDED or name == "absolute_sum":
-            if name in self.group:
-                return self.group[name]
-            raise InputError(f"layer {self.name}: the store holds no {name}; analyse the images")
-        raise AttributeError(name)
 
 
 class ConceptStore:
