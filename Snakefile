@@ -18,8 +18,11 @@ include: "rules/checkpoints.smk"
 include: "rules/quality.smk"
 include: "rules/glocal.smk"
 include: "rules/explanations.smk"
-include: "rules/effect.smk"
 include: "rules/context.smk"
+include: "rules/effect.smk"
+include: "rules/tables.smk"
+include: "rules/verification.smk"
+include: "rules/swaps.smk"
 include: "rules/report.smk"
 
 

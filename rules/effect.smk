@@ -5,8 +5,7 @@ rule measure_effect:
     input:
         index=rules.index_dataset.output.index,
         store=rules.merge_shards.output.store,
-        # By its path: the rule that makes it comes later, as do those that read the effects.
-        tables="results/{experiment}/context/context.zarr.zip",
+        tables=rules.aggregate_context.output.tables,
         weights=weights,
     output:
         effects=report(
@@ -40,7 +39,7 @@ rule ablate_context:
     input:
         index=rules.index_dataset.output.index,
         store=rules.merge_shards.output.store,
-        tables="results/{experiment}/context/context.zarr.zip",
+        tables=rules.aggregate_context.output.tables,
         weights=weights,
     output:
         figure=report(

@@ -8,6 +8,7 @@ from lcrp.context import open_tables
 from lcrp.datasets import open_dataset, read_index
 from lcrp.effect import ablate_context, draw_ablation
 from lcrp.files import write_table
+from lcrp.layers import shown_layers
 from lcrp.models import load_model
 from lcrp.store import open_store
 
@@ -17,12 +18,12 @@ if __name__ == "__main__":
         model = load_model(params.architecture, snakemake.input.weights)
         dataset = open_dataset(params.source, classes=model.classes)
         samples = [dataset[image] for image in read_index(snakemake.input.index)["id"]]
-        layer = model.example_layer if chosen["layer"] == "default" else chosen["layer"]
         label, thing = snakemake.wildcards.label, snakemake.wildcards.thing
         with (
             open_store(snakemake.input.store) as store,
             open_tables(snakemake.input.tables, store) as tables,
         ):
+            (layer,) = shown_layers(chosen["layer"], store.layers, model.example_layer)
             table = ablate_context(
                 Explainer(model, device=params.machine["device"]),
                 samples,

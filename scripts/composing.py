@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lcrp.attribution import Explainer
 from lcrp.datasets import open_dataset
+from lcrp.layers import shown_layers
 from lcrp.models import load_model
 from lcrp.render import Composer, Settings
 from lcrp.store import open_store
@@ -33,9 +34,8 @@ def composer(snakemake):
 def figure_settings(snakemake, composer):
     """How figures are drawn, and how wide: what the settings file says, defaults resolved."""
     chosen = json.loads(Path(snakemake.input.settings).read_text())
-    layers = shown_layers(composer, chosen["layer"])
     settings = Settings(
-        layers,
+        layers_of(composer, chosen["layer"]),
         chosen["concepts"],
         chosen["references"],
         chosen["by"],
@@ -44,9 +44,6 @@ def figure_settings(snakemake, composer):
     return settings, chosen["width"]
 
 
-def shown_layers(composer, wanted):
-    """Names of the layers that are shown; by default the example layer of the architecture."""
-    if wanted != "default":
-        return (wanted,) if isinstance(wanted, str) else tuple(wanted)
-    example, recorded = composer.model.example_layer, composer.store.layers
-    return (example if example in recorded else recorded[-1],)
+def layers_of(composer, wanted):
+    """Names of the layers that are shown of the composer's store."""
+    return shown_layers(wanted, composer.store.layers, composer.model.example_layer)

@@ -2,7 +2,7 @@
 
 from tqdm import tqdm
 
-from composing import composer, shown_layers
+from composing import composer, layers_of
 from job import job
 from lcrp.render import draw_atlas
 
@@ -11,7 +11,7 @@ if __name__ == "__main__":
         draw_atlas(
             composer.references,
             snakemake.output.atlas,
-            layers=shown_layers(composer, snakemake.params.layer),
+            layers=layers_of(composer, snakemake.params.layer),
             kept=snakemake.params.kept,
             progress=lambda parts: tqdm(parts, desc="Drawing concepts", unit="part"),
         )

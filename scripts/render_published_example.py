@@ -1,6 +1,6 @@
 """Draw the published example of a model: the same image, class and layer as in the paper."""
 
-from composing import composer, shown_layers
+from composing import composer, layers_of
 from job import job
 from lcrp.render import Settings, save_figure
 
@@ -8,7 +8,7 @@ if __name__ == "__main__":
     with job(snakemake), composer(snakemake) as composer:
         example = snakemake.params.example
         settings = Settings(
-            shown_layers(composer, example["layer"]),
+            layers_of(composer, example["layer"]),
             example["concepts"],
             example["references"],
             threshold=composer.store.attrs["threshold"],

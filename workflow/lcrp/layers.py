@@ -1,4 +1,4 @@
-"""Choosing layers by name or pattern."""
+"""Choosing layers: by name or pattern, and those that figures show."""
 
 import fnmatch
 from collections.abc import Iterable, Sequence
@@ -38,3 +38,19 @@ def select_layers(
             )
         chosen.update(found)
     return [name for name in available if name in chosen]
+
+
+def shown_layers(
+    wanted: str | Iterable[str], recorded: Sequence[str], example: str
+) -> tuple[str, ...]:
+    """The layers that figures show, in the order in which they are named.
+
+    Args:
+        wanted: a name, several, or "default".
+        recorded: those of the store.
+        example: of the architecture; "default" stands for it where it is recorded, else for the
+            last layer that is.
+    """
+    if wanted != "default":
+        return (wanted,) if isinstance(wanted, str) else tuple(wanted)
+    return (example if example in recorded else recorded[-1],)

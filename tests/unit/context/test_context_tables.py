@@ -1,17 +1,11 @@
 """The tables: every class and target is there, with a value or a reason."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from lcrp.context import aggregate, open_tables
 from lcrp.errors import InputError
-from lcrp.joined_tables import JOINED_COLUMNS, context_tables, write_csv
-
-
-def test_columns_are_the_documented_ones(random_store):
-    for name, table in context_tables(random_store).items():
-        assert list(table.columns) == list(JOINED_COLUMNS[name])
+from lcrp.joined_tables import context_tables
 
 
 def test_classes_and_instances_against_sums(random_store):
@@ -118,24 +112,6 @@ def test_one_image_has_no_interval(build_store):
     store = build_store([(0, 0)] * 6, np.ones((6, 1)), np.full((6, 1), 0.5))
     row = context_tables(store)["classes"].iloc[0]
     assert row["context_score"] == 0.5 and np.isnan(row["context_low"])
-
-
-def test_the_file_and_the_csv_say_the_same(tmp_path, random_store):
-    aggregate(random_store, tmp_path / "context.zarr.zip")
-    paths = {name: tmp_path / f"{name}.csv" for name in JOINED_COLUMNS}
-    with open_tables(tmp_path / "context.zarr.zip", random_store) as tables:
-        write_csv(tables, **paths)
-        one = tables.concepts("car", ["b"])
-        assert len(one) == 70 and (one["layer"] == "b").all()
-        with pytest.raises(InputError, match="no layer 'c'"):
-            tables.concepts("car", ["c"])
-    frames = context_tables(random_store)
-    for name, path in paths.items():
-        text = {c: "" for c in frames[name] if frames[name][c].dtype.kind not in "iufb"}
-        read = pd.read_csv(path, dtype=dict.fromkeys(text, str)).fillna(text)
-        expected = frames[name].reset_index(drop=True).rename_axis(None)
-        pd.testing.assert_frame_equal(read, expected, check_dtype=False, rtol=1e-5)
-    assert not [f for f in tmp_path.iterdir() if f.suffix == ".part"]
 
 
 def test_the_same_store_gives_the_same_bytes(tmp_path, random_store):

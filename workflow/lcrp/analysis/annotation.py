@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import ndimage
 
-from lcrp.datasets.sample import VOID
+from lcrp.attribution.targets import Target
+from lcrp.datasets.classes import ClassMap
+from lcrp.datasets.sample import VOID, Sample, Thing
+from lcrp.models.geometry import Geometry
 from lcrp.object_masks import OBJECT, UNLABELLED, box_mask, box_overlaps
 
 
@@ -19,8 +23,10 @@ from lcrp.object_masks import OBJECT, UNLABELLED, box_mask, box_overlaps
 class Match:
     """The annotated object of a target.
 
-    thing: its id, "" without one. iou: of the prediction with it, NaN without.
-    mask: (H, W) bool, input pixels; all False without.
+    Attributes:
+        thing: its id, "" where there is none.
+        iou: of the prediction with it, NaN where there is none.
+        mask: (H, W) bool, input pixels; all False where there is none.
     """
 
     thing: str
@@ -32,17 +38,20 @@ class Match:
 class Parts:
     """Masks of an input, and which of them add up to what, for T targets.
 
-    masks: (A, H, W) bool. whole: (A,) bool, those that add up to the input. object: (T, A) bool,
-    to the object of each target. background: (T,) share of the image, padding left out, that the
-    object leaves. things: of each target {class: ((A,) bool, area)}, those that add up to a thing
-    and the share of the image that it covers.
+    Attributes:
+        masks: (A, H, W) bool.
+        whole: (A,) bool, the masks that add up to the input.
+        object: (T, A) bool, those that add up to the object of each target.
+        background: (T,) share of the image, padding left out, that the object leaves.
+        things: of each target {class: ((A,) bool, area)}, the masks that add up to a thing, and
+            the share of the image that it covers.
     """
 
     masks: np.ndarray
     whole: np.ndarray
     object: np.ndarray
     background: np.ndarray
-    things: list
+    things: list[dict[int, tuple[np.ndarray, float]]]
 
 
 class Annotation:
@@ -52,12 +61,14 @@ class Annotation:
     is a thing to other classes, but no instance target is matched with it.
     """
 
-    def __init__(self, sample, geometry, task, classes, mode):
-        """Args:
-            sample: `lcrp.datasets.Sample`.
+    def __init__(self, sample: Sample, geometry: Geometry, task: str, classes: ClassMap, mode: str):
+        """Find the classes of the model that are annotated.
+
+        Args:
+            sample: the image and its annotation.
             geometry: of the network's input.
             task: "segmentation" or "detection".
-            classes: `ClassMap` from the classes of the dataset to those of the model.
+            classes: from the classes of the dataset to those of the model.
             mode: "class" or "instance".
 
         Raises:
@@ -68,10 +79,12 @@ class Annotation:
         present = [classes.index(c, f"image {sample.id}") for c in sample.classes_present]
         self.classes = [index for index in present if index is not None]
 
-    def match(self, target, predicted):
+    def match(self, target: Target, predicted: ArrayLike) -> Match:
         """The object of a target, and how well the prediction meets it.
 
-        predicted: (H, W) bool, the explained pixels of a segmentation target.
+        Args:
+            target: in this image.
+            predicted: (H, W) bool, the explained pixels of a segmentation target.
         """
         predicted = np.asarray(predicted)
         things = self.of_class(target.class_index)
@@ -83,26 +96,28 @@ class Annotation:
             return self._boxes(target, things, predicted.shape)
         return self._region(things, predicted)
 
-    def parts(self, objects, things=True):
-        """How the input falls into objects and things: Parts.
+    def parts(self, objects: np.ndarray, things: bool = True) -> Parts:
+        """How the input falls into objects and things.
 
-        objects: (T, H, W) bool, of the targets. things: whether things are told apart; the masks
-        are fewer without.
         Every pixel is the object's where the object is; else it belongs to the smallest class
         region that covers it (as small objects are painted over large ones; equal ones in the
         order of classes), else to nobody. A thing is all that is annotated of one class; for an
         instance target the others of its own class are a thing as well.
+
+        Args:
+            objects: (T, H, W) bool, of the targets.
+            things: whether things are told apart; otherwise there are fewer masks.
         """
         content = self.geometry.mask_to_input(np.ones(self.geometry.original, bool))
         pixels = max(content.sum(), 1)
         background = (~objects & content).sum(axis=(1, 2)) / pixels
         if not things:
             different = {}
-            own = [different.setdefault(mask.tobytes(), len(different) + 1) for mask in objects]
-            first = [own.index(number) for number in different.values()]
+            numbers = [different.setdefault(mask.tobytes(), len(different) + 1) for mask in objects]
+            first = [numbers.index(number) for number in different.values()]
             masks = np.concatenate([np.ones((1, *content.shape), bool), objects[first]])
             number = np.arange(len(masks))
-            chosen = number == np.array(own)[:, None]
+            chosen = number == np.array(numbers)[:, None]
             return Parts(masks, number == 0, chosen, background, [{} for _ in objects])
         code, place = self._partition(objects)
         count = place.shape[1]
@@ -134,11 +149,11 @@ class Annotation:
         for n in sorted(range(len(things)), key=lambda n: (-size[n], -things[n])):
             place[:, covered[n]] = things[n]
         place[objects.reshape(len(objects), code.size)[:, example]] = OBJECT
-        # What is the same to every target need not be told apart.
+        # Parts that are the same to every target become one.
         place, same = np.unique(place, axis=1, return_inverse=True)
         return same.ravel()[code], place
 
-    def of_class(self, index):
+    def of_class(self, index: int) -> list[Thing]:
         """The annotated things of a class of the model."""
         return [t for t in self.sample.things if self._classes.indices[t.class_index] == index]
 

@@ -7,6 +7,7 @@ context scores follow.
 """
 
 import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +16,9 @@ import pandas as pd
 import torch
 
 from lcrp.analysis.annotation import Annotation
+from lcrp.attribution import Explainer
 from lcrp.attribution.memory import exhausted
+from lcrp.datasets.sample import Dataset
 from lcrp.errors import InputError
 from lcrp.store import LayerRecords, ShardRecords
 
@@ -44,12 +47,29 @@ class AnalysisSettings:
     batch_size: int = 4
 
 
-def analyse(explainer, dataset, ids, settings, attrs=None, progress=iter):
-    """ShardRecords of the images `ids` of a dataset.
+def analyse(
+    explainer: Explainer,
+    dataset: Dataset,
+    ids: Sequence[str],
+    settings: AnalysisSettings,
+    attrs: Mapping[str, object] | None = None,
+    progress: Callable[[list], Iterable] = iter,
+) -> ShardRecords:
+    """Explain some images of a dataset.
 
     Unreadable images and images without a target become rows with that status.
-    attrs: further attributes of the shard. progress: wraps the list of batches.
-    Raises InputError where dataset and model have no class in common.
+
+    Args:
+        explainer: of the model.
+        dataset: the images and what is annotated in them.
+        ids: of the images.
+        settings: what is explained.
+        attrs: further attributes of the shard.
+        progress: wraps the list of batches.
+
+    Raises:
+        InputError: dataset and model have no class in common, or a class is annotated that the
+            model does not have.
     """
     layers = explainer.select(settings.layers)
     batches = [ids[i : i + settings.batch_size] for i in range(0, len(ids), settings.batch_size)]
@@ -59,8 +79,8 @@ def analyse(explainer, dataset, ids, settings, attrs=None, progress=iter):
     return analysis.records(attrs or {})
 
 
-class PartsOf(NamedTuple):
-    """What `annotation.Parts` says about one target; known: whether its object is annotated."""
+class _PartsOfTarget(NamedTuple):
+    """What `Parts` says about one target, and whether its object is annotated (known)."""
 
     image: int
     masks: np.ndarray
@@ -197,7 +217,7 @@ class _Analysis:
                 arrays["on_thing"].append(np.stack(on_thing))
 
     def _parts(self, targets, annotations, found):
-        """PartsOf of each target; those of an image share their masks."""
+        """`_PartsOfTarget` of each target; those of an image share their masks."""
         images = np.array([target.image for target in targets])
         made = []
         for image in dict.fromkeys(images.tolist()):
@@ -205,7 +225,7 @@ class _Analysis:
             objects = np.stack([found[row].mask for row in rows])
             parts = annotations[image].parts(objects, self.settings.things)
             made += [
-                PartsOf(
+                _PartsOfTarget(
                     image, parts.masks, parts.whole, parts.object[n], parts.background[n],
                     parts.things[n], bool(found[row].thing),
                 )

@@ -1,5 +1,7 @@
 """From a concept store to the context tables, layer by layer, in bounded memory."""
 
+import os
+from collections.abc import Iterable
 from dataclasses import asdict
 
 import numpy as np
@@ -24,6 +26,7 @@ from lcrp.context.scores import ClassRows, Settings, score_layer
 from lcrp.layers import select_layers
 from lcrp.object_masks import MET, NOTHING, UNLABELLED
 from lcrp.resampling import ImageBootstrap
+from lcrp.store import ConceptStore
 from lcrp.store.archive import ArchiveWriter
 
 # An object that covers more of the input leaves no background that a score could speak of.
@@ -31,8 +34,19 @@ LARGEST_OBJECT = 0.999
 CHUNK_NUMBERS = 2**15
 
 
-def target_notes(store, layers, minimum_iou=MET):
-    """Why a target has no context score: (T,) indices into columns.NOTES, 0 where it has one."""
+def target_notes(
+    store: ConceptStore, layers: Iterable[str], minimum_iou: float = MET
+) -> np.ndarray:
+    """Why targets have no context score.
+
+    Args:
+        store: merged, with `inside` recorded.
+        layers: names of those that count.
+        minimum_iou: of a prediction with its object; one that overlaps it less misses it.
+
+    Returns:
+        (T,) indices into `NOTES`, `NONE` where a target has a score.
+    """
     targets = store.targets
     notes = np.full(len(targets), NONE, np.int8)
     annotated = np.zeros(len(targets), bool)
@@ -49,8 +63,14 @@ def target_notes(store, layers, minimum_iou=MET):
     return notes
 
 
-def class_rows(store, notes, minimum_targets):
-    """One ClassRows per class of the store, with or without targets."""
+def class_rows(store: ConceptStore, notes: np.ndarray, minimum_targets: int) -> list[ClassRows]:
+    """The rows of every class of the store, also of those without targets.
+
+    Args:
+        store: merged.
+        notes: of `target_notes`.
+        minimum_targets: a class with fewer scored targets gets no score.
+    """
     of_class = store.targets["class"].to_numpy()
     images = store.targets["image"].to_numpy()
     classes = []
@@ -69,15 +89,25 @@ def class_rows(store, notes, minimum_targets):
     return classes
 
 
-def aggregate(store, destination, layers="all", **settings):
-    """Aggregate the context tables of a store into one Zarr file, for programs.
+def aggregate(
+    store: ConceptStore,
+    destination: str | os.PathLike,
+    layers: str | Iterable[str] = "all",
+    **settings: object,
+) -> None:
+    """Aggregate the context tables of a store into one Zarr file, which `open_tables` reads.
 
-    store: merged ConceptStore with `inside` recorded; destination: the file to make, by custom
-    `context.zarr.zip`; layers: names or patterns, default all; settings: fields of
-    scores.Settings. Read it with `open_tables`. Layer by layer and a chunk of concepts at a
-    time: memory does not grow with the number of layers or concepts.
+    Goes layer by layer and by a chunk of concepts at a time: memory does not grow with the number
+    of layers or concepts.
 
-    Raises InputError when a layer is unknown or has no relevance inside objects.
+    Args:
+        store: merged, with `inside` recorded.
+        destination: the file to make, by custom `context.zarr.zip`.
+        layers: names or patterns; "all" and "default" both mean all of the store.
+        settings: fields of `Settings`.
+
+    Raises:
+        InputError: a layer is unknown, or has no relevance inside objects.
     """
     settings = Settings(**settings)
     layers = select_layers(layers, store.layers, store.layers, where=store.path)
@@ -90,10 +120,10 @@ def aggregate(store, destination, layers="all", **settings):
     bootstrap = ImageBootstrap(
         {rows.index: rows.images for rows in present}, settings.draws, settings.seed
     )
-    rows = len(store.targets)
-    together = _Together(np.zeros(rows), np.zeros(rows), np.zeros(rows, bool))
+    targets = len(store.targets)
+    together = _Sums(np.zeros(targets), np.zeros(targets), np.zeros(targets, bool))
     on_thing = np.zeros(len(store.pairs))
-    best = _Leading(rows)
+    best = _Leading(targets)
     class_tables = []
     with ArchiveWriter(destination) as archive:
         archive.group("", _attributes(store, layers, settings))
@@ -103,7 +133,7 @@ def aggregate(store, destination, layers="all", **settings):
             together.add(scores)
             on_thing += scores.on_thing
             best.update(scores, number)
-            own = _Together(scores.total, scores.inside, scores.signed)
+            own = _Sums(scores.total, scores.inside, scores.signed)
             table = _class_table(store, classes, own, settings, bootstrap)
             table["layer"] = layer
             table["leading_concepts"] = _leading_names(scores, present, classes, settings.leading)
@@ -111,28 +141,26 @@ def aggregate(store, destination, layers="all", **settings):
         table = _class_table(store, classes, together, settings, bootstrap)
         table["layer"] = "all"
         table["leading_concepts"] = ""
-        class_tables = [table, *class_tables]
-        table = pd.concat(class_tables, ignore_index=True)
-        order = pd.Categorical(table["class"], list(dict.fromkeys(store.classes)), ordered=True)
-        table = table.iloc[np.argsort(order.codes, kind="stable")]
-        _write_columns(archive, "classes", table, "row")
+        _write_columns(archive, "classes", _by_class(store, [table, *class_tables]), "row")
         pairs = pair_table(
-            store,
-            classes,
-            together,
-            on_thing,
-            settings,
-            bootstrap,
+            store, classes, together, on_thing, settings, bootstrap,
             lambda chosen: _explain(chosen, settings),
-        )
+        )  # fmt: skip
         _write_columns(archive, "pairs", pairs, "pair")
         instances = _instance_table(store, notes, together, best, layers)
         instances["lies_on"] = _where(store, notes, together, on_thing)
         _write_columns(archive, "instances", instances, "target")
 
 
-class _Together:
-    """Positive relevance of several layers, per target, and the part inside the object."""
+def _by_class(store, tables):
+    """The tables of all layers below each other, the rows of a class together."""
+    table = pd.concat(tables, ignore_index=True)
+    order = pd.Categorical(table["class"], list(dict.fromkeys(store.classes)), ordered=True)
+    return table.iloc[np.argsort(order.codes, kind="stable")]
+
+
+class _Sums:
+    """Positive relevance of one or more layers, per target, and the part inside the object."""
 
     def __init__(self, total, inside, signed):
         self.total, self.inside, self.signed = total, inside, signed
@@ -219,7 +247,7 @@ def _write_layer(archive, layer, scores, present):
         chunks = (1, *values.shape[1:])
         dimensions = ("class", "rank", "channel")
         archive.array(f"{group}/{name}", values, dimensions, chunks, fill, {"description": meaning})
-    own = _Together(scores.total, scores.inside, scores.signed)
+    own = _Sums(scores.total, scores.inside, scores.signed)
     archive.array(
         f"{group}/context_share",
         own.score().astype(np.float32),

@@ -1,23 +1,42 @@
 """Which other things the relevance of a class lies on, and whether more than area would give."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import pandas as pd
 
 from lcrp.context.context_columns import CONTEXT_COLUMNS, NONE, UNLABELLED_NAME
-from lcrp.resampling import sign_flip
+from lcrp.context.scores import ClassRows, Settings
+from lcrp.resampling import ImageBootstrap, sign_flip
+from lcrp.store import ConceptStore
 
 DRAWS = 4000
 
 
-def pair_table(store, classes, sums, on_thing, settings, bootstrap, explain):
-    """Rows of the table of pairs: a data frame.
+def pair_table(
+    store: ConceptStore,
+    classes: Sequence[ClassRows],
+    sums: object,
+    on_thing: np.ndarray,
+    settings: Settings,
+    bootstrap: ImageBootstrap,
+    explain: Callable[[ClassRows], str],
+) -> pd.DataFrame:
+    """The table of pairs: a row for every thing beside a class, and one for the unlabelled rest.
 
-    store: ConceptStore; classes: ClassRows of all classes; sums: has `total` and `inside`, (T,)
-    positive relevance of all layers; on_thing: (P,) the part on the thing of each pair; explain:
-    function of a ClassRows to its note. A class has a row for every thing that is annotated beside
-    it, and one for the unlabelled rest.
+    Args:
+        store: merged.
+        classes: rows of all classes.
+        sums: has `total` and `inside`, (T,) positive relevance of all layers.
+        on_thing: (P,) the part on the thing of each of the store's pairs.
+        settings: of the tables.
+        bootstrap: of the classes' images.
+        explain: why a class has no score.
+
+    Returns:
+        Columns as in `CONTEXT_COLUMNS["pairs"]`.
     """
-    things = _Things(store, sums, on_thing)
+    things = _RelevanceOnThings(store, sums, on_thing)
     columns = list(CONTEXT_COLUMNS["pairs"])
     rows = []
     for chosen in classes:
@@ -64,7 +83,7 @@ def pair_table(store, classes, sums, on_thing, settings, bootstrap, explain):
     return pd.DataFrame(rows, columns=columns)
 
 
-class _Things:
+class _RelevanceOnThings:
     """Relevance of every target on every other thing of its image, seen thing by thing."""
 
     def __init__(self, store, sums, on_thing):

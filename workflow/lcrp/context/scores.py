@@ -1,12 +1,15 @@
 """Context scores of all concepts of a layer, for all classes at once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from lcrp.context.context_columns import FEW, NO_RELEVANCE, NONE
 from lcrp.object_masks import NOTHING, UNLABELLED
 from lcrp.resampling import ImageBootstrap
+from lcrp.store import ConceptStore
 
 # Stored numbers are rounded: a share may exceed its bounds by that much and still be exact.
 TOLERANCE = 2.0**-9
@@ -37,7 +40,15 @@ class Settings:
 
 @dataclass
 class ClassRows:
-    """The targets of one class: all rows, those with a score, and which image these are of."""
+    """The targets of one class.
+
+    Attributes:
+        index: of the class.
+        rows: of its targets in the store.
+        scored: rows of those with a score, sorted, so that those of an image follow each other.
+        starts: places in `scored` where another image begins.
+        note: why the class has no score, an index into `NOTES`.
+    """
 
     index: int
     rows: np.ndarray
@@ -46,12 +57,12 @@ class ClassRows:
     note: int
 
     @property
-    def images(self):
+    def images(self) -> int:
         """Number of images of the scored targets."""
         return len(self.starts)
 
-    def per_image(self, values):
-        """Sums per image: (targets of the store, ...) to (images, ...)."""
+    def per_image(self, values: np.ndarray) -> np.ndarray:
+        """Sums over the scored targets of each image: (T, ...) of the store to (images, ...)."""
         if not self.images:
             return values[:0]
         return np.add.reduceat(values[self.scored], self.starts, axis=0)
@@ -59,17 +70,28 @@ class ClassRows:
 
 @dataclass
 class LayerScores:
-    """Of one layer with C concepts, for K classes and T targets.
+    """Of one layer with C concepts, for K classes, T targets and P pairs of target and thing.
 
-    relevance, share, context_score, context_low, context_high, context_score_relmax: (K, C)
-    float32; relmax_targets (K, C) int32; exact (K, C) bool; note (K, C) int8, see columns.NOTES;
-    outside (K, C) float32: share of the class's outside relevance in the layer.
-    thing (K, N, C) int16, thing_share (K, N, C) float32: the N things with most of the relevance
-    outside the object, and their shares of it; a class index, `UNLABELLED` or `NOTHING`.
-    on_thing (P,) float64: positive relevance of all concepts that lies on the thing of a pair.
-    total, inside: (T,) float64, positive relevance of all concepts, and the part inside.
-    leading_share (T,) float32, leading_concept (T,) int32: the concept with most normalised
-    relevance outside the object. signed (T,) bool: whether some relevance is negative.
+    Attributes:
+        relevance: (K, C) float32, mean relevance.
+        share: (K, C) float32, mean normalised relevance.
+        context_score: (K, C) float32.
+        context_low: (K, C) float32, lower end of its interval.
+        context_high: (K, C) float32, upper end.
+        context_score_relmax: (K, C) float32, mean score of the best targets.
+        relmax_targets: (K, C) int32, number of these.
+        exact: (K, C) bool, whether the score is a share of positive relevance.
+        note: (K, C) int8, why there is no score, indices into `NOTES`.
+        outside: (K, C) float32, share of the class's outside relevance in the layer.
+        thing: (K, N, C) int16, the N things with most of the relevance outside the object: class
+            indices, `UNLABELLED` or `NOTHING`.
+        thing_share: (K, N, C) float32, their shares of it.
+        on_thing: (P,) float64, positive relevance of all concepts that lies on the thing.
+        total: (T,) float64, positive relevance of all concepts.
+        inside: (T,) float64, the part of it inside the object.
+        leading_share: (T,) float32, largest normalised relevance of a concept outside the object.
+        leading_concept: (T,) int32, that concept.
+        signed: (T,) bool, whether some relevance is negative.
     """
 
     relevance: np.ndarray
@@ -111,11 +133,15 @@ def _empty_scores(classes, channels, targets, pairs):
     )
 
 
-class Pairs:
-    """Targets and the other things of their images; which of them count for which class."""
+class ThingsBeside:
+    """Targets and the other things of their images; which of them count for which class.
 
-    def __init__(self, table, classes):
-        """table: of the store; classes: list of ClassRows."""
+    Args:
+        table: the store's pairs.
+        classes: whose targets count.
+    """
+
+    def __init__(self, table: pd.DataFrame, classes: Sequence[ClassRows]):
         count = len(table)
         self.target = table["target"].to_numpy() if count else np.empty(0, np.int64)
         self.thing = table["thing"].to_numpy() if count else np.empty(0, np.int64)
@@ -140,20 +166,33 @@ def _clean(values):
     return np.where(np.isfinite(values), values, 0.0)
 
 
-def score_layer(store, layer, classes, settings, bootstrap=None):
-    """Context scores of all concepts of a layer.
+def score_layer(
+    store: ConceptStore,
+    layer: str,
+    classes: Sequence[ClassRows],
+    settings: Settings,
+    bootstrap: ImageBootstrap | None = None,
+) -> LayerScores:
+    """Context scores of all concepts of a layer: the definition that tables and figures share.
 
-    store: ConceptStore with `inside` recorded; classes: list of ClassRows. The concepts are read
-    and scored a chunk at a time. Returns LayerScores.
+    The score of a concept is 1 - sum(inside) / sum(whole) over all scored targets of a class in
+    which the latter is positive. `whole` is `landed` (the concept's relevance that reaches the
+    input at all) where that was recorded, else `relevance`.
 
-    The relevance that the object is compared with is `landed` (the concept's relevance that
-    reaches the input at all) where that was recorded, else `relevance`.
+    Args:
+        store: merged, with `inside` recorded.
+        layer: name.
+        classes: those that are scored.
+        settings: of the tables.
+        bootstrap: of their images; made where none is given.
     """
     bootstrap = bootstrap or ImageBootstrap(
         {c.index: c.images for c in classes}, settings.draws, settings.seed
     )
     opened = store.layer(layer)
-    pairs = Pairs(store.pairs if store.holds(layer, "on_thing") else store.pairs[:0], classes)
+    pairs = ThingsBeside(
+        store.pairs if store.holds(layer, "on_thing") else store.pairs[:0], classes
+    )
     scores = _empty_scores(len(classes), opened.channels, len(store.targets), len(store.pairs))
     sums = store.read(layer, "absolute_sum")
     width = opened.relevance.chunks[1]

@@ -1,18 +1,23 @@
 """Interventions on pixels: a background replaced, a thing painted over.
 
-All images are (H, W, 3) uint8, all masks (H, W) bool, in the pixels of the network's input.
+All images are (H, W, 3) uint8, all masks (H, W) bool, in the pixels of the network's input. The
+mask of an object says what stays; the content says where an image lies in the input.
 """
 
 import cv2
 import numpy as np
+
+from lcrp.models.geometry import Geometry
 
 # Inpainting is done on at most this many pixels a side: a fill is smooth, and its time grows fast.
 LARGEST_FILL = 256
 _RADIUS = 3
 _BLUR = 0.05  # standard deviation, of the shorter side
 
+Content = tuple[slice, slice]  # rows and columns of the input that show the image
 
-def grown(mask, pixels):
+
+def grown(mask: np.ndarray, pixels: int) -> np.ndarray:
     """A mask with all that lies within some pixels of it."""
     if not pixels or not mask.any():
         return mask
@@ -21,18 +26,23 @@ def grown(mask, pixels):
     return cv2.dilate(mask.astype(np.uint8), kernel).astype(bool)
 
 
-def content_of(geometry):
+def content_of(geometry: Geometry) -> Content:
     """(rows, columns) of the input that show the image, not padding, as slices."""
     seen = geometry.mask_to_input(np.ones(geometry.original, bool), fill=False)
     rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
-def put_into(image, mask, content, donor, donor_content):
+def put_into(
+    image: np.ndarray,
+    mask: np.ndarray,
+    content: Content,
+    donor: np.ndarray,
+    donor_content: Content,
+) -> np.ndarray:
     """The object of one image on the background of another.
 
-    content, donor_content: where the images lie in the input; the donor is scaled and cropped
-    to cover the place of the image.
+    The donor is scaled and cropped to cover the place of the image.
     """
     place = image[content]
     picture = donor[donor_content]
@@ -55,7 +65,7 @@ def _behind(image, mask, content, background):
     return after
 
 
-def blurred(image, mask, content):
+def blurred(image: np.ndarray, mask: np.ndarray, content: Content) -> np.ndarray:
     """The image with its background blurred, beyond what any outline survives."""
     place = image[content]
     return _behind(
@@ -63,20 +73,22 @@ def blurred(image, mask, content):
     )
 
 
-def noisy(image, mask, content, random):
+def noisy(
+    image: np.ndarray, mask: np.ndarray, content: Content, random: np.random.Generator
+) -> np.ndarray:
     """The image with a background of uniform noise."""
     noise = random.integers(0, 256, image[content].shape, dtype=np.uint8)
     return _behind(image, mask, content, noise)
 
 
-def plain(image, mask, content):
+def plain(image: np.ndarray, mask: np.ndarray, content: Content) -> np.ndarray:
     """The image with the mean colour of its background everywhere behind the object."""
     outside = ~mask[content]
     colour = image[content][outside].mean(axis=0) if outside.any() else np.zeros(3)
     return _behind(image, mask, content, np.round(colour).astype(np.uint8))
 
 
-def painted_over(image, region):
+def painted_over(image: np.ndarray, region: np.ndarray) -> np.ndarray:
     """The image with a region filled from its surroundings (Telea's inpainting, by OpenCV)."""
     if not region.any():
         return image.copy()
@@ -95,7 +107,9 @@ def painted_over(image, region):
     return np.where(region[..., None], fill, image)
 
 
-def elsewhere(region, forbidden, random, tries=8):
+def elsewhere(
+    region: np.ndarray, forbidden: np.ndarray, random: np.random.Generator, tries: int = 8
+) -> np.ndarray | None:
     """A region as large, of much the same form, at another place of the background.
 
     The region is shifted (what leaves the image returns at the other side) to where it meets
@@ -104,10 +118,11 @@ def elsewhere(region, forbidden, random, tries=8):
     Args:
         region: the original.
         forbidden: where it may not be; the region itself need not be named.
-        random: `numpy.random.Generator`.
+        random: draws the shifts.
+        tries: how many shifts.
 
     Returns:
-        mask, or None where less than half of it finds room.
+        The mask, or None where less than half of it finds room.
     """
     free = ~(forbidden | region)
     area, room = int(region.sum()), int(free.sum())

@@ -112,7 +112,9 @@ class Reader:
             yield look, self._boxes(look, found[image], [output[image] for output in outputs])
 
     @torch.no_grad()
-    def outputs(self, images, off=None):
+    def outputs(
+        self, images: torch.Tensor, off: Mapping[str, Sequence[int]] | None = None
+    ) -> tuple[torch.Tensor, ...]:
         """Raw outputs of the network for inputs (B, 3, H, W), with some channels at zero."""
         explainer, program = self.explainer, self.program
         images = images.to(explainer.device, explainer.dtype)

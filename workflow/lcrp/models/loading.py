@@ -10,6 +10,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from lcrp.checkpoints import read_checkpoint
+from lcrp.checkpoints.neighbours import neighbour
 from lcrp.checkpoints.recognition import recognise
 from lcrp.errors import InputError, nearest
 from lcrp.models.base import Model
@@ -19,6 +20,9 @@ HOMES = {  # architecture: module and class
     "deeplabv3plus": ("deeplabv3plus", "DeepLabV3Plus"),
     **{f"yolov5{size}": ("yolov5", "YOLOv5") for size in ("n", "s", "m", "l", "x", "")},
     **{f"yolov6{size}": ("yolov6", "YOLOv6") for size in ("s", "")},
+    **{f"yolov8{size}": ("yolov8", "YOLOv8") for size in ("n", "s", "m", "l", "x", "")},
+    **{f"yolo11{size}": ("yolo11", "YOLO11") for size in ("n", "s", "m", "l", "x", "")},
+    **{f"yolo26{size}": ("yolo26", "YOLO26") for size in ("n", "s", "m", "l", "x", "")},
     "ssd512": ("ssd", "SSD512"),
     **{
         name: ("torchvision_models", "TorchvisionSegmentation")
@@ -179,6 +183,9 @@ def _check(source, model, state):
 
 def _mismatch(source, model, state, expected, missing, surplus, differing):
     name = model.architecture
+    near = neighbour(state)
+    if near:
+        return f"{source}: it holds {near.what}, not {name}; {near.remedy}"
     found = recognise(state)
     count = type(model).class_count(state)
     other = count is not None and count != len(model.classes)

@@ -2,27 +2,33 @@
 
 import contextlib
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from lcrp.datasets.sample import Sample
+from lcrp.quality.predicting import Found
+
 MOST = 100  # boxes per image that count
 
 
-def detection_quality(samples, found, classes):
+def detection_quality(
+    samples: Sequence[Sample], found: Sequence[Found], classes: Sequence[str]
+) -> tuple[dict[str, float], pd.DataFrame]:
     """Average precision of boxes, over IoU 0.50 to 0.95 and at 0.50.
 
     Args:
-        samples: list of samples (`things` and `id` are read); crowd things are regions in which
+        samples: annotated ones; crowd things are regions in which
             boxes count neither for nor against.
-        found: list of `Found`, one per sample.
+        found: one per sample.
         classes: names by class index.
 
     Returns:
-        (dict with `mAP` and `mAP50`, DataFrame with `class`, `annotations`, `AP`, `AP50`);
-        NaN where nothing is annotated.
+        `mAP` and `mAP50`, and a table with the columns `class`, `annotations`, `AP`, `AP50`; NaN
+        where nothing is annotated.
     """
     truth = _truth(samples, classes)
     results = [

@@ -1,5 +1,7 @@
 """Mean intersection over union, from a confusion matrix that grows image by image."""
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -13,12 +15,12 @@ class Confusion:
         counts: (C, C) int64, rows annotated, columns predicted.
     """
 
-    def __init__(self, classes):
+    def __init__(self, classes: Sequence[str]):
         self.classes = tuple(classes)
         self.counts = np.zeros((len(self.classes),) * 2, np.int64)
 
-    def add(self, annotated, predicted):
-        """Counts an image.
+    def add(self, annotated: np.ndarray, predicted: np.ndarray) -> None:
+        """Count an image.
 
         Args:
             annotated: (h, w) class indices; 255 does not count.
@@ -29,7 +31,7 @@ class Confusion:
         pairs = annotated[valid].astype(np.int64) * number + predicted[valid]
         self.counts += np.bincount(pairs, minlength=number**2).reshape(number, number)
 
-    def quality(self):
+    def quality(self) -> tuple[dict[str, float], pd.DataFrame]:
         """What `segmentation_quality` returns."""
         right = np.diag(self.counts).astype(float)
         annotated, predicted = self.counts.sum(axis=1), self.counts.sum(axis=0)
@@ -45,17 +47,19 @@ class Confusion:
         return summary, table
 
 
-def segmentation_quality(pairs, classes):
+def segmentation_quality(
+    pairs: Iterable[tuple[np.ndarray, np.ndarray]], classes: Sequence[str]
+) -> tuple[dict[str, float], pd.DataFrame]:
     """Intersection over union of class maps.
 
     Args:
-        pairs: iterable of (annotated, predicted), (h, w) class indices; pixels where either is
+        pairs: annotated and predicted (h, w) class indices of images; pixels where either is
             255 do not count.
         classes: names by class index.
 
     Returns:
-        (dict with `mIoU`, over the classes that are annotated or predicted anywhere, and
-        `pixel_accuracy`; DataFrame with `class`, `pixels` (annotated), `IoU`).
+        `mIoU`, over the classes that are annotated or predicted anywhere, and `pixel_accuracy`;
+        and a table with the columns `class`, `pixels` (annotated), `IoU`.
     """
     confusion = Confusion(classes)
     for annotated, predicted in pairs:

@@ -5,11 +5,11 @@ draws that; `heatmap_scores` computes scores by conditional heatmaps, as the pap
 """
 
 from lcrp.verification.backgrounds import replaced_backgrounds
+from lcrp.verification.compared_methods import METHODS
 from lcrp.verification.density_plot import draw_density
 from lcrp.verification.heatmap_scores import HEATMAP_COLUMNS, heatmap_scores
 from lcrp.verification.published import reported
 from lcrp.verification.sensitivity import (
-    METHODS,
     POINT_COLUMNS,
     VERIFICATION_COLUMNS,
     VerificationSettings,

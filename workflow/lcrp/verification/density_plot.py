@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lcrp.plotting import MAP, STYLE
-from lcrp.verification.sensitivity import METHODS
+from lcrp.verification.compared_methods import METHODS
 
 
 def draw_density(

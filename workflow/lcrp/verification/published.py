@@ -53,8 +53,8 @@ VALUES = {
 }
 
 
-def reported(architecture, layer, method):
-    """(RMSE, correlation) that were reported for a layer of a family of models, else None."""
+def reported(architecture: str, layer: str, method: str) -> tuple[float, float] | None:
+    """What was reported for a layer of a family of models: RMSE and correlation, or None."""
     for family, layers in LAYERS.items():
         if architecture.startswith(family) and layer in layers and method in VALUES[family]:
             place = layers.index(layer)

@@ -7,31 +7,23 @@ methods. A good score equals the sensitivity.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import torch
-from torch.nn import functional
 
-from lcrp.attribution import Explainer, Targets
-from lcrp.attribution.maps import feature_maps, relevance_maps
+from lcrp.attribution import Explainer
 from lcrp.context.aggregation import target_notes
 from lcrp.context.context_columns import NONE
 from lcrp.datasets.sample import Dataset
 from lcrp.errors import InputError
 from lcrp.models import Model
-from lcrp.object_masks import outside_share
 from lcrp.store import ConceptStore
 from lcrp.verification.backgrounds import replaced_backgrounds
+from lcrp.verification.compared_methods import METHODS, Methods
 from lcrp.verification.heatmap_scores import most_relevant
 from lcrp.verification.published import reported
 from lcrp.verification.replay import Replay, on_other_images
-
-METHODS = (
-    "L-CRP", "transported L-CRP", "latent LRP", "activation", "GradCAM", "SS-GradCAM",
-    "guided GradCAM",
-)  # fmt: skip
 
 VERIFICATION_COLUMNS = {
     "layer": "name of the layer",
@@ -161,12 +153,9 @@ def verify(
 
 class _Verification:
     def __init__(self, model, dataset, store, layers, settings, device, batch_size):
-        def explainer(composite):
-            return Explainer(model, composite, device=device)
-
         self.settings, self.store, self.model = settings, store, model
-        self.explainer = explainer(settings.composite)
-        self.gradient, self.guided = explainer("Gradient"), explainer("GuidedBackprop")
+        self.explainer = Explainer(model, settings.composite, device=device)
+        self.methods = Methods(self.explainer, device)
         self.layers = self.explainer.select(layers)
         self.replay = Replay(self.explainer, dataset, store)
         self.batch_size = batch_size
@@ -225,56 +214,11 @@ class _Verification:
 
     def score(self, replayed):
         """Scores of one sample by every method, for the concepts that it is one of the best of."""
-        mask = torch.from_numpy(replayed.object)
-        layers = list(self.wanted[replayed.row])
-        parts = {replayed.target.image: torch.stack([mask, ~mask])}
-        landed = self.explainer.explain(replayed.targets, layers=layers, parts=parts).parts
-        relevance = relevance_maps(self.explainer, replayed.targets, layers)
-        features = feature_maps(self.explainer, replayed.image[None], layers)
-        gradients = self._gradients(replayed, layers)
-        guided = self._guided(replayed)
-        for layer in layers:
-            keys = self.wanted[replayed.row][layer]
-            concepts = [concept for _, concept in keys]
-            seen = features[layer][0, concepts].float().clamp(min=0).cpu()
-            slope = gradients[layer][0, concepts].float().cpu()
-            small = functional.interpolate(mask[None, None].float(), seen.shape[-2:])[0, 0] > 0.5
-            cam = (seen * slope.mean(dim=(1, 2), keepdim=True)).clamp(min=0)
-            resized = functional.interpolate(
-                cam[None], mask.shape, mode="bilinear", align_corners=False
-            )[0]
-            inside, outside = landed[layer][0].double().numpy()[:, concepts]
-            with np.errstate(divide="ignore", invalid="ignore"):
-                transported = np.where(inside + outside > 0, outside / (inside + outside), np.nan)
-            maps = self.explainer.conditional(replayed.target, layer, concepts)
-            scores = {
-                "L-CRP": outside_share(maps, mask),
-                "transported L-CRP": transported,
-                "latent LRP": outside_share(relevance[layer][0, concepts].cpu(), small),
-                "activation": outside_share(seen, small),
-                "GradCAM": outside_share(cam, small),
-                "SS-GradCAM": outside_share(cam * slope.abs(), small),
-                "guided GradCAM": outside_share(guided * resized, mask),
-            }
-            for place, (index, concept) in enumerate(keys):
-                values = [scores[method][place] for method in METHODS]
-                self.scores[layer, index, concept].append(values)
-
-    def _gradients(self, replayed, layers):
-        """Gradients {layer: (1, C, h, w)} of the explained logit, of pixels their mean."""
-        targets = self._again(self.gradient, replayed)
-        return relevance_maps(self.gradient, targets, layers)
-
-    def _guided(self, replayed):
-        targets = self._again(self.guided, replayed)
-        return self.guided.explain(targets, layers=[], heatmaps=True).heatmaps
-
-    def _again(self, explainer, replayed):
-        """The target for another explainer, each of its pixels weighing the same."""
-        prediction = explainer.predict(replayed.image[None])
-        (target,) = on_other_images(replayed.target, prediction)
-        even = torch.full_like(target.value, 1 / len(target.value))
-        return Targets(prediction, [replace(target, value=even)])
+        wanted = self.wanted[replayed.row]
+        concepts = {layer: [concept for _, concept in keys] for layer, keys in wanted.items()}
+        for layer, values in self.methods.scores(replayed, concepts).items():
+            for (index, concept), row in zip(wanted[layer], values, strict=True):
+                self.scores[layer, index, concept].append(row)
 
     def points(self):
         """One row per layer, class and concept."""
