@@ -6,7 +6,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from job import job
-from lcrp.report import build_report
+from lcrp.report import ReportInputs, build_report
 
 
 def run_times(experiment):
@@ -28,8 +28,7 @@ def first_layer(layers):
 if __name__ == "__main__":
     with job(snakemake):
         given, params = snakemake.input, snakemake.params
-        page = build_report(
-            Path(snakemake.output.page).parent,
+        inputs = ReportInputs.read(
             store=given.store,
             title=params.title,
             caption=params.report["caption"],
@@ -50,6 +49,10 @@ if __name__ == "__main__":
             swaps=given.swaps or None,
             swap_examples=given.swap_examples or None,
             benchmarks=run_times(snakemake.wildcards.experiment),
+        )
+        build_report(
+            Path(snakemake.output.page).parent,
+            inputs,
             progress=lambda parts: tqdm(parts, desc="Describing layers", unit="layer"),
         )
         # Where nothing could be explained there are no figures.

@@ -45,11 +45,11 @@ def browser(tmp_path_factory):
 @pytest.fixture(scope="session")
 def report(tmp_path_factory):
     """Folder of a report with everything in it."""
-    from lcrp.report import build_report
+    from lcrp.report import ReportInputs, build_report
     from support.synthetic_experiment import experiment_of
 
     folder = tmp_path_factory.mktemp("browser")
-    build_report(folder / "report", **experiment_of(folder))
+    build_report(folder / "report", ReportInputs.read(**experiment_of(folder)))
     return folder / "report"
 
 
@@ -70,7 +70,7 @@ def largest_report(tmp_path_factory):
 
 def large(folder, layers, tabled):
     """Builds a report of 80 classes, 19 layers of 500 concepts and some more."""
-    from lcrp.report import build_report
+    from lcrp.report import ReportInputs, build_report
     from support.synthetic_experiment import large_tables, store_of
 
     classes = [f"class {n}" for n in range(81)]
@@ -82,13 +82,13 @@ def large(folder, layers, tabled):
         layers={name: (count, (2, 2)) for name, count in channels.items()},
         per_image=4,
     )
-    build_report(
-        folder / "report",
+    inputs = ReportInputs.read(
         store=store,
         title="Large",
         layer=next(iter(layers)),
         tables=large_tables(folder, classes[:80], tabled),
     )
+    build_report(folder / "report", inputs)
     return folder / "report"
 
 

@@ -17,7 +17,7 @@ from lcrp.joined_tables import write_csv
 from lcrp.models import build_model
 from lcrp.quality import measure_quality
 from lcrp.render import Composer, Settings, chosen_targets, draw_explanations
-from lcrp.report import build_report
+from lcrp.report import ReportInputs, build_report
 from lcrp.store import merge_shards, open_store, write_shard
 from lcrp.verification.replay import Replay
 
@@ -113,13 +113,13 @@ def test_all_that_is_made_of_a_store_comes_out(dataset, explainer, tmp_path):
     gallery.to_csv(tmp_path / "gallery/gallery.csv", index=False)
     pairs = pd.read_csv(paths["pairs"])
     assert set(pairs["thing"]) == {"disc", "traffic light", "unlabelled"}
-    page = build_report(
-        tmp_path / "report",
+    inputs = ReportInputs.read(
         store=tmp_path / "concepts.zarr.zip",
         title="names",
         tables=paths,
         gallery=tmp_path / "gallery",
     )
+    page = build_report(tmp_path / "report", inputs)
     pages = "".join(path.read_text() for path in page.parent.rglob("*.html"))
     assert all(file in pages for file in gallery["file"])
 

@@ -5,7 +5,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from lcrp.errors import InputError
-from lcrp.report import build_report
+from lcrp.report import ReportInputs, build_report
 from support.synthetic_experiment import CLASSES, store_of
 
 VOID = {"meta", "link", "img", "input", "br", "hr"}
@@ -123,7 +123,7 @@ def test_confirmed_effects_stand_beside_the_scores(report):
 
 
 def test_only_the_store_is_needed(experiment, tmp_path):
-    build_report(tmp_path / "report", store=experiment["store"], title="Bare")
+    build_report(tmp_path / "report", ReportInputs(experiment["store"], "Bare"))
     text = " ".join(page.text for page in pages(tmp_path / "report").values())
     assert "Not measured for this report" in text
     assert "No explanation was drawn" in text
@@ -134,14 +134,14 @@ def test_only_the_store_is_needed(experiment, tmp_path):
 
 def test_a_store_without_any_target(tmp_path):
     store = store_of(tmp_path, images=3, per_image=0)
-    build_report(tmp_path / "report", store=store, title="Nothing", layer="model.8.cv3.conv")
+    build_report(tmp_path / "report", ReportInputs(store, "Nothing", layer="model.8.cv3.conv"))
     text = " ".join(Page(tmp_path / "report" / "classes.html").text.split())
     assert "No class had a target" in text
     test_every_link_leads_somewhere_inside_the_report(tmp_path / "report")
 
 
 def test_same_input_same_report(experiment, report, tmp_path):
-    build_report(tmp_path / "report", **experiment)
+    build_report(tmp_path / "report", ReportInputs.read(**experiment))
     files = sorted(p.relative_to(report) for p in report.rglob("*") if p.is_file())
     again = tmp_path / "report"
     assert files == sorted(p.relative_to(again) for p in again.rglob("*") if p.is_file())
@@ -155,10 +155,12 @@ def test_a_report_is_replaced_whole_or_not_at_all(experiment, tmp_path):
     (folder / "index.html").write_text("old")
     (folder / "stale.html").write_text("old")
     with pytest.raises(InputError, match=r"gone\.csv: does not exist; build the pairs table"):
-        build_report(folder, **experiment | {"tables": {"pairs": tmp_path / "gone.csv"}})
+        build_report(
+            folder, ReportInputs.read(**experiment | {"tables": {"pairs": tmp_path / "gone.csv"}})
+        )
     assert (folder / "index.html").read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["report"]
-    build_report(folder, **experiment)
+    build_report(folder, ReportInputs.read(**experiment))
     assert not (folder / "stale.html").exists()
     assert [p.name for p in tmp_path.iterdir()] == ["report"]
 
@@ -174,16 +176,16 @@ def test_a_report_is_replaced_whole_or_not_at_all(experiment, tmp_path):
 def test_broken_input_is_named(experiment, tmp_path, name, content, message):
     (tmp_path / "broken").write_text(content)
     with pytest.raises(InputError, match=f"broken: {message}"):
-        build_report(tmp_path / "report", **experiment | {name: tmp_path / "broken"})
+        build_report(
+            tmp_path / "report", ReportInputs.read(**experiment | {name: tmp_path / "broken"})
+        )
 
 
 def test_broken_atlas_is_named(experiment, tmp_path):
     with pytest.raises(InputError, match="holds no atlas of concepts; draw it again"):
-        build_report(tmp_path / "report", **experiment | {"atlas": tmp_path})
+        build_report(tmp_path / "report", ReportInputs.read(**experiment | {"atlas": tmp_path}))
 
 
 def test_benchmark_files_must_exist(experiment, tmp_path):
     with pytest.raises(InputError, match="no benchmark file"):
-        build_report(
-            tmp_path / "report", **experiment | {"benchmarks": {"train": [tmp_path / "none.tsv"]}}
-        )
+        ReportInputs.read(**experiment | {"benchmarks": {"train": [tmp_path / "none.tsv"]}})

@@ -1,5 +1,6 @@
 """The HTML report of an experiment."""
 
 from lcrp.report.build import build_report
+from lcrp.report.inputs import ReportInputs
 
-__all__ = ["build_report"]
+__all__ = ["ReportInputs", "build_report"]

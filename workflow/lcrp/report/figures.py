@@ -11,7 +11,8 @@ import pandas as pd
 from PIL import Image
 
 from lcrp.errors import InputError
-from lcrp.render import file_name, read_summary
+from lcrp.files import file_name
+from lcrp.render import read_summary
 
 THUMBNAIL = 300  # pixels, height limit of a panel
 

@@ -9,7 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from lcrp.errors import InputError
-from lcrp.render import file_name
+from lcrp.files import file_name
 
 COLUMNS = ("class", "before", "after")
 

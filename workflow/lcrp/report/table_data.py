@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lcrp.effect import EFFECT_COLUMNS
 from lcrp.errors import InputError
+from lcrp.joined_tables import JOINED_COLUMNS
 from lcrp.report.data_files import plain, write_data
 
 # What columns hold decides how they are shown: everything else follows the type.
@@ -32,6 +34,11 @@ def read_table(path) -> pd.DataFrame:
         return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as a table ({error}); build it again") from None
+
+
+def meanings_of(name: str) -> dict[str, str]:
+    """What the columns of a table mean, where the library says so."""
+    return EFFECT_COLUMNS if name == "effects" else JOINED_COLUMNS.get(name, {})
 
 
 def column_heading(name: str) -> str:
