@@ -23,6 +23,7 @@ from zennit.core import BasicHook, Composite, stabilize
 from zennit.layer import Sum
 
 from lcrp.attribution import composites
+from lcrp.attribution.rules import LinearRule
 from lcrp.models.ssd import L2Norm
 
 ADDITIONS = (
@@ -33,6 +34,8 @@ ADDITIONS = (
     torch.Tensor.__iadd__,
     torch.Tensor.__radd__,
 )
+SOFTMAXES = (torch.softmax, torch.Tensor.softmax, nn.functional.softmax)
+MATRIX_PRODUCTS = (torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__)
 
 
 class SignedGamma(BasicHook):
@@ -78,6 +81,33 @@ class SignedGamma(BasicHook):
                 x * gradient for x, gradient in zip(inputs[:4], gradients[:4], strict=True)
             ),
         )
+
+
+class _EpsilonProduct(torch.autograd.Function):
+    """A B, one factor of which is constant, under the epsilon rule for the other."""
+
+    @staticmethod
+    def forward(context, a, b):
+        product = a @ b
+        context.save_for_backward(a, b, product)
+        return product
+
+    @staticmethod
+    def backward(context, relevance):
+        a, b, product = context.saved_tensors
+        shared = relevance / stabilize(product)
+        return a * (shared @ b.mT), b * (a.mT @ shared)
+
+
+class _ConstantAttention(TorchFunctionMode):
+    """Holds attention weights constant, and leads relevance through the values (CP-LRP)."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function in SOFTMAXES:
+            return function(*args, **(kwargs or {})).detach()
+        if function in MATRIX_PRODUCTS and args[0].requires_grad != args[1].requires_grad:
+            return _EpsilonProduct.apply(*args)
+        return function(*args, **(kwargs or {}))
 
 
 class _ExplicitSums(TorchFunctionMode):
@@ -142,12 +172,11 @@ def _drop(network, modules):
 
 def reference_composite(composite):
     """The zennit composite of a name or instance, with hooks for what zennit does not know."""
-    resolved = composites.resolve(composite)
-    gradients = resolved.module_map({}, "", nn.Conv2d(1, 1, 1)) is None
+    resolved, gradients = composites.resolve(composite), _by_gradient(composite)
 
     def module_map(context, name, module):
         hook = resolved.module_map(context, name, module)
-        if isinstance(hook, composites._Marker):
+        if isinstance(hook, composites._Marker) and isinstance(hook.rule, LinearRule):
             favoured = hook.rule.terms[0].parts[0].weight(torch.ones(()))
             return SignedGamma(float(favoured) - 1)
         if isinstance(module, L2Norm) and not gradients:
@@ -155,6 +184,15 @@ def reference_composite(composite):
         return hook
 
     return Composite(module_map)
+
+
+def _by_gradient(composite):
+    return composites.resolve(composite).module_map({}, "", nn.Conv2d(1, 1, 1)) is None
+
+
+def _attention(composite):
+    """In which attention is treated as a composite says."""
+    return contextlib.nullcontext() if _by_gradient(composite) else _ConstantAttention()
 
 
 @dataclass
@@ -189,13 +227,14 @@ def reference_explain(network, composite, images, targets, layers):
     images: (B, 3, H, W). targets: `lcrp.attribution.Targets` of these images.
     """
     chosen = images[[target.image for target in targets]].clone().requires_grad_()
-    found = CondAttribution(network)(
-        chosen,
-        [{} for _ in targets],
-        reference_composite(composite),
-        record_layer=list(layers),
-        init_rel=initial_relevance(targets),
-    )
+    with _attention(composite):
+        found = CondAttribution(network)(
+            chosen,
+            [{} for _ in targets],
+            reference_composite(composite),
+            record_layer=list(layers),
+            init_rel=initial_relevance(targets),
+        )
     flat = {name: found.relevances[name].flatten(2) for name in layers}
     return Reference(
         outputs=found.prediction.detach(),
@@ -218,14 +257,16 @@ def reference_conditional(network, composite, images, target, layer, concepts, n
         pairs = zip(concepts, neurons, strict=True)
         conditions, mask = [{layer: {int(c): [int(n)]}} for c, n in pairs], concept.mask_rf
     relevance = initial_relevance([target])
-    return CondAttribution(network)(
-        image,
-        conditions,
-        reference_composite(composite),
-        mask_map=mask,
-        init_rel=relevance.expand(len(conditions), -1),
-        exclude_parallel=True,
-    ).heatmap
+    with _attention(composite):
+        found = CondAttribution(network)(
+            image,
+            conditions,
+            reference_composite(composite),
+            mask_map=mask,
+            init_rel=relevance.expand(len(conditions), -1),
+            exclude_parallel=True,
+        )
+    return found.heatmap
 
 
 class _MultiTargetAttribution(CondAttribution):
@@ -291,7 +332,8 @@ def feature_visualization(network, composite, images, targets, directory, batch_
     samples = _Samples(images, targets)
     visualization = _MultiTargetVisualization(attribution, samples, layers, path=str(directory))
     silence = io.StringIO()
-    with contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence):
+    quiet = contextlib.redirect_stdout(silence), contextlib.redirect_stderr(silence)
+    with quiet[0], quiet[1], _attention(composite):
         return visualization.run(
             reference_composite(composite), 0, len(samples), batch_size=batch_size
         )

@@ -65,7 +65,7 @@ def analysis_rows(args, folder):
 
     most = max(args.analysed)
     options = {"size": args.side, "test": most + -(-most // 10)}
-    write_split(options, "test", folder / "scenes", progress=False)
+    write_split(options, "test", folder / "scenes")
     rows = []
     for images in args.analysed:
         (seconds, targets), memory = alone("analyse_scenes", folder, 0, images, args)

@@ -1,30 +1,16 @@
 """Analyse one shard: the relevance of every concept for every target of its images."""
 
-import hashlib
 from importlib.metadata import version
-from pathlib import Path
 
 from tqdm import tqdm
 
 from job import job
 from lcrp.analysis.recording import AnalysisSettings, analyse
 from lcrp.attribution import Explainer
-from lcrp.datasets import open_dataset, read_index
+from lcrp.datasets import images_of, open_dataset, read_plan
+from lcrp.files import sha256
 from lcrp.models import load_model
 from lcrp.store import write_shard
-
-
-def images_of(plan, shard):
-    """Ids of the images of a shard."""
-    rows = read_index(plan)
-    return rows.loc[rows["shard"].astype(str) == shard, "id"].tolist()
-
-
-def fingerprint(path):
-    """sha256 of a file."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
 
 if __name__ == "__main__":
     with job(snakemake):
@@ -40,7 +26,7 @@ if __name__ == "__main__":
         records = analyse(
             explainer,
             dataset,
-            images_of(snakemake.input.plan, snakemake.wildcards.shard),
+            images_of(read_plan(snakemake.input.plan), snakemake.wildcards.shard),
             AnalysisSettings(
                 layers=given["layers"],
                 things=given["things"],
@@ -49,7 +35,7 @@ if __name__ == "__main__":
             ),
             attrs={
                 "experiment": snakemake.wildcards.experiment,
-                "weights_sha256": fingerprint(snakemake.input.weights),
+                "weights_sha256": sha256(snakemake.input.weights),
                 "dataset_fingerprint": dataset.fingerprint,
                 "precision": given["precision"],
                 "threshold": given["targets"]["threshold"],

@@ -1,6 +1,9 @@
 """Download a published checkpoint and verify it; one that the user has is linked."""
 
+from functools import partial
 from pathlib import Path
+
+from tqdm import tqdm
 
 from job import job
 from lcrp.acquire import FirstSeen, acquire_checkpoint
@@ -14,7 +17,7 @@ if __name__ == "__main__":
             wanted.parent,
             snakemake.params.present,
             FirstSeen(snakemake.params.first_seen),
-            progress=True,
+            meter=partial(tqdm, unit="B", unit_scale=True),
         )
         if found.resolve() != wanted.resolve():
             wanted.symlink_to(found.resolve())

@@ -1,6 +1,9 @@
 """Download the archives of a public dataset, verify them, and unpack what is used of them."""
 
+from functools import partial
 from pathlib import Path
+
+from tqdm import tqdm
 
 from job import job
 from lcrp.acquire import FirstSeen, acquire_dataset
@@ -18,5 +21,5 @@ if __name__ == "__main__":
             snakemake.params.archives,
             snakemake.params.present,
             FirstSeen(snakemake.params.first_seen),
-            progress=True,
+            meter=partial(tqdm, unit="B", unit_scale=True),
         )

@@ -4,15 +4,18 @@ A scene depends on the seed, its split and its number alone, so that asking for 
 leaves the others as they are.
 """
 
+from tqdm import tqdm
+
 from job import job
 from lcrp.scenes import write_split
 
 if __name__ == "__main__":
     with job(snakemake):
+        split = snakemake.wildcards.split
         write_split(
             snakemake.params.scenes,
-            snakemake.wildcards.split,
+            split,
             snakemake.output.folder,
             workers=snakemake.threads,
-            progress=True,
+            progress=lambda scenes: tqdm(scenes, desc=f"Drawing {split} scenes"),
         )

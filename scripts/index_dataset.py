@@ -1,5 +1,7 @@
 """Index the images of an experiment: one row each, with fingerprints of image and annotation."""
 
+from tqdm import tqdm
+
 from job import job
 from lcrp.datasets import open_dataset, write_index
 
@@ -9,5 +11,5 @@ if __name__ == "__main__":
             open_dataset(snakemake.params.source),
             snakemake.output.index,
             limit=snakemake.params.limit,
-            progress=True,
+            progress=lambda images: tqdm(images, desc="Indexing images"),
         )

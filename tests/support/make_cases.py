@@ -26,6 +26,7 @@ from torch import nn
 from lcrp.attribution import Explainer
 from support.small_models import (
     residual,
+    small_anchor_free,
     small_unet,
     small_yolov5,
     small_yolov6,
@@ -47,9 +48,15 @@ MODELS = {  # model, layer, targets as (image, flat indices, output)
         "backbone.ERBlock_5.0.rbr_dense.conv",
         [(0, 40)],
     ),
+    "yolov8": (lambda: small_anchor_free("yolov8", (32, 64)), "model.9.cv2.conv", [(0, 50, 1)]),
+    "yolo11": (lambda: small_anchor_free("yolo11", (32, 64)), "model.10.cv2.conv", [(0, 4, 5)]),
 }
 COMPOSITES = ("EpsilonPlus", "EpsilonFlat", "Gradient", "GuidedBackprop")
-COMPOSITES_OF = dict.fromkeys(MODELS, COMPOSITES) | {"yolov6": ("EpsilonFlat",)}
+COMPOSITES_OF = dict.fromkeys(MODELS, COMPOSITES) | {
+    "yolov6": ("EpsilonFlat",),
+    "yolov8": ("EpsilonFlat",),
+    "yolo11": ("Gradient",),
+}
 
 
 def images(name, model):

@@ -5,10 +5,19 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from lcrp.models.yolo11 import Attention
+from lcrp.models.yolo_blocks import C2f
+
 SIDE = 8
-COMPOSITES = ("EpsilonPlusFlat", "EpsilonPlus", "EpsilonGammaFlat", "EpsilonFlat", "Gradient")
+COMPOSITES = (
+    *("EpsilonPlusFlat", "EpsilonPlus", "EpsilonGammaFlat", "EpsilonFlat", "Gradient"),
+    "EpsilonPlusFlatAttnLRP",
+)
 ACTIVATIONS = {"relu": nn.ReLU, "silu": nn.SiLU, "none": nn.Identity}
-STEPS = ("conv", "conv", "conv", "add", "add", "cat", "pool", "average", "resize", "gate")
+STEPS = (
+    *("conv", "conv", "conv", "add", "add", "cat", "pool", "average", "resize", "gate"),
+    *("attend", "halve"),
+)
 
 
 class RandomGraph(nn.Module):
@@ -39,6 +48,10 @@ class RandomGraph(nn.Module):
             return nn.MaxPool2d(3, stride=1, padding=1)
         if kind == "average":
             return nn.AvgPool2d(3, stride=1, padding=1)
+        if kind == "attend":
+            return Attention(c)
+        if kind == "halve":
+            return C2f(c, c, c // 2, [act])
         if kind == "resize":
             down = nn.Conv2d(c, c, 3, stride=2, padding=1)
             return nn.Sequential(down, act, nn.Upsample(scale_factor=2, mode="bilinear"))

@@ -66,6 +66,10 @@ def small_yolov5(size=(64, 64)):
     return random_model("yolov5", width=0.125, depth=0.33, input_size=list(size))
 
 
+def small_anchor_free(name, size):
+    return random_model(name, width=0.0625, depth=0.33, input_size=list(size))
+
+
 def small_yolov6(size=(64, 64)):
     return random_model("yolov6", width=0.125, depth=0.33, input_size=list(size))
 

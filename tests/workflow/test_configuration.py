@@ -108,4 +108,4 @@ def test_a_checkpoint_that_is_neither_file_nor_download(root, empty):
         (empty / folder).mkdir()
     (empty / "config/checkpoints.csv").symlink_to(root / "config/checkpoints.csv")
     empty.change("mine", {"model.checkpoint": "yolov5m-coco"})
-    assert "did you mean yolov5m-coco2017?" in refused(empty)
+    assert "nearest: 'yolov5m-coco2017'" in refused(empty)

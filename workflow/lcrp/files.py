@@ -8,7 +8,7 @@ import secrets
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lcrp.errors import InputError
@@ -17,10 +17,13 @@ FLOAT_FORMAT = "%.6g"  # of numbers in tables
 _UNWRITABLE = {
     errno.ENOSPC,
     errno.EDQUOT,
+    errno.EFBIG,
     errno.EROFS,
     errno.EACCES,
     errno.EPERM,
+    errno.EEXIST,
     errno.ENOTDIR,
+    errno.EISDIR,
     errno.ENAMETOOLONG,
 }
 
@@ -77,7 +80,8 @@ def remove(path: str | os.PathLike) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()
 
 
 def remove_leftovers(path: str | os.PathLike) -> None:

@@ -74,9 +74,9 @@ def test_a_file_that_is_no_table(tmp_path, content):
 
 
 def test_an_unknown_name(root):
-    with pytest.raises(InputError, match=r"no entry 'coco2017'; did you mean coco2017-val\?"):
+    with pytest.raises(InputError, match=r"no entry 'coco2017'; nearest: 'coco2017-val'"):
         entries_named(root / "config" / "datasets.csv", "coco2017")
-    with pytest.raises(InputError, match=r"no entry 'x'; it has deeplabv3plus-voc2012, "):
+    with pytest.raises(InputError, match=r"no entry 'x'; nearest: 'deeplabv3plus-voc2012', "):
         entries_named(root / "config" / "checkpoints.csv", "x")
 
 

@@ -22,7 +22,7 @@ def golden_case(shared):
 
 @pytest.fixture(scope="session")
 def golden_model(shared):
-    """The model of a golden case: deterministic weights, or the real ones for yolov5n."""
+    """The model of a golden case: deterministic weights, or real ones."""
     specification = importlib.util.spec_from_file_location(
         "golden_weights", shared / "golden" / "weights.py"
     )
@@ -31,8 +31,10 @@ def golden_model(shared):
 
     def model(name, size):
         size = [int(side) for side in size]
-        if name.startswith("yolov5n-coco"):
-            return load_model("yolov5n", shared / "real" / "yolov5n-coco.pt", input_size=size)
+        if "-coco-" in name:
+            architecture = name.partition("-")[0]
+            file = shared / "real" / f"{architecture}-coco.pt"
+            return load_model(architecture, file, input_size=size)
         state = {key: torch.from_numpy(value) for key, value in weights.state(name).items()}
         return load_model(name, state, input_size=size)
 

@@ -96,4 +96,4 @@ def test_other_composites(case, composite):
 
 
 def test_cases_are_small():
-    assert sum(path.stat().st_size for path in FOLDER.glob("*.npz")) < 300_000
+    assert sum(path.stat().st_size for path in FOLDER.glob("*.npz")) < 400_000

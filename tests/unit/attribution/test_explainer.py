@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from lcrp.attribution import Explainer, Targets
+from lcrp.attribution.maps import relevance_maps
 from lcrp.attribution.operations.spatial import Pooling
 from lcrp.attribution.operations.weighted import Linear
 from lcrp.errors import InputError
@@ -360,3 +361,43 @@ def test_gated_networks_can_be_explained(name, options):
     result = explainer.explain(targets_at(found, [(0, 3)]), layers="all", heatmaps=True)
     assert torch.isfinite(result.heatmaps).all()
     assert result.heatmaps.abs().sum() > 0
+
+
+def test_any_targets_of_one_prediction_are_explained_in_their_order(unet, prediction):
+    layer = "encoder.stages.1.conv2"
+    targets = prediction.targets()
+    assert {target.image for target in targets} == {0, 1}
+    masks = (torch.rand(len(targets), 2, 32, 32) > 0.5).float()
+    parts = {image: torch.ones(1, 32, 32) for image in (0, 1)}
+    expected = unet.explain(targets, layer, heatmaps=True, masks=masks, parts=parts)
+    order = list(reversed(range(len(targets))))
+    found = unet.explain(
+        (targets[i] for i in order), layer, heatmaps=True, masks=masks[order], parts=parts
+    )
+    assert list(found.targets) == [targets[i] for i in order]
+    assert found.positions[layer].tolist() == expected.positions[layer][order].tolist()
+    for entry in ("relevance", "inside", "landed"):
+        ours, theirs = getattr(found, entry)[layer], getattr(expected, entry)[layer]
+        torch.testing.assert_close(ours, theirs[order])
+    torch.testing.assert_close(found.heatmaps, expected.heatmaps[order])
+    torch.testing.assert_close(
+        torch.stack(found.parts[layer]), torch.stack(expected.parts[layer])[order]
+    )
+    inside = unet.inside([targets[i] for i in order], masks[order], layer)[layer]
+    torch.testing.assert_close(inside, expected.inside[layer][order])
+    maps = relevance_maps(unet, [targets[i] for i in order], [layer])[layer]
+    torch.testing.assert_close(maps.sum((2, 3)), found.relevance[layer])
+
+
+def test_no_targets_give_a_result_without_rows(unet, prediction):
+    for nothing in ([], prediction.targets(classes=[])):
+        found = unet.explain(nothing, "default", heatmaps=True)
+        assert found.heatmaps.shape == (0, 32, 32)
+        assert all(len(relevance) == 0 for relevance in found.relevance.values())
+
+
+def test_targets_of_different_predictions_are_refused(unet, pictures, prediction):
+    other = unet.predict(pictures).targets()
+    with pytest.raises(InputError, match="targets: of 2 predictions") as caught:
+        unet.explain([prediction.targets()[0], other[0]])
+    one_line(caught)

@@ -24,6 +24,12 @@ CASES = (
     "yolov5n-coco-1",
     "yolov5n-coco-2",
     "yolov6s",
+    "yolov8n",
+    "yolov8n-coco-0",
+    "yolov8n-coco-1",
+    "yolo11n",
+    "yolo11n-coco-0",
+    "yolo11n-coco-1",
     "ssd512",
 )
 RELEVANCES, MAPS, GRADIENTS = 1e-4, 1e-3, 5e-3
@@ -191,7 +197,7 @@ def test_every_target_of_a_case_agrees(case):
     check(case, count=None)
 
 
-WITH_COMPOSITES = ("unet", "deeplabv3plus", "yolov5m", "yolov6s")
+WITH_COMPOSITES = ("unet", "deeplabv3plus", "yolov5m", "yolov6s", "yolov8n", "yolo11n")
 
 
 def explained(case, composite, precision="float32"):

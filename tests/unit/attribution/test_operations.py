@@ -74,6 +74,14 @@ BY_GRADIENT = {
         (4, 5, 5),
         {"args": (X, (slice(None), slice(1, 3), slice(None, None, 2)))},
     ),
+    "channels": (operator.getitem, None, (5, 3, 4), {"args": (X, (slice(None), slice(1, 3)))}),
+    "rows": (
+        operator.getitem,
+        None,
+        (2, 5, 4),
+        {"args": (X, (slice(None), slice(None), slice(-3, None)))},
+    ),
+    "unflatten": (torch.Tensor.unflatten, None, (6, 4), {"args": (X, 1, (2, -1))}),
     "zero-padding": (nn.ZeroPad2d((1, 0, 2, 1)), None, (3, 4, 5), {}),
     "padding-function": (F.pad, None, (3, 4, 5), {"args": (X, (1, 2, 0, 1))}),
     "squeeze": (torch.squeeze, None, (3, 1, 1), {"args": (X, 3)}),
@@ -325,8 +333,7 @@ def test_multiplication_by_a_parameter_passes_relevance():
     ("call", "rule"),
     [
         (torch.exp, None),
-        (torch.matmul, None),
-        (nn.Softmax(dim=1), None),
+        (torch.cumsum, None),
         (nn.GroupNorm(1, 3), None),
         (nn.SiLU(), None),
         (nn.Conv2d(3, 3, 1), None),
@@ -335,7 +342,7 @@ def test_multiplication_by_a_parameter_passes_relevance():
         (nn.Upsample(scale_factor=2, mode="bicubic"), None),
         (nn.ReflectionPad2d(1), None),
     ],
-    ids=str,
+    ids=lambda call: getattr(call, "__name__", str(call)),
 )
 def test_what_is_not_on_the_list_is_refused_by_name(call, rule):
     node = Node("block.odd", call, (X,), {}, (0,), (2, 3, 4, 4))

@@ -1,8 +1,10 @@
 """Which boxes are kept."""
 
+import pytest
 import torch
+import torchvision
 
-from lcrp.models.boxes import cells, corners, ranked, suppress
+from lcrp.models.boxes import box_iou, cells, corners, ranked, suppress
 
 
 def slow_suppression(boxes, confidence, labels, iou, most):
@@ -21,6 +23,16 @@ def slow_suppression(boxes, confidence, labels, iou, most):
         if all(labels[i] != labels[k] or overlap(boxes[i], boxes[k]) <= iou for k in kept):
             kept.append(i)
     return kept[:most]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_overlaps_are_torchvisions_to_the_bit(dtype):
+    torch.manual_seed(0)
+    boxes = corners(torch.rand(400, 2) * 50, torch.rand(400, 2) * 30).to(dtype)
+    boxes[:5, 2:] = boxes[:5, :2]  # without any area
+    overlaps, expected = box_iou(boxes[:90], boxes), torchvision.ops.box_iou(boxes[:90], boxes)
+    assert torch.equal(overlaps.nan_to_num(-1), expected.nan_to_num(-1))
+    assert box_iou(boxes[:3], boxes[:0]).shape == (3, 0)
 
 
 def test_suppression_agrees_with_its_definition():

@@ -8,6 +8,8 @@ import torch
 from lcrp.models import build_model, load_model
 from lcrp.models.ssd import priors
 
+ANCHOR_FREE = ("yolov8", "yolo11", "yolo26")
+
 
 def detector(name):
     """A small detector with outputs of every size, for two images."""
@@ -17,6 +19,10 @@ def detector(name):
     elif name == "yolov6":
         model = build_model("yolov6", 3, width=0.125, input_size=(64, 96))
         shapes = [(c, 64 // s, 96 // s) for s in (8, 16, 32) for c in (3, 4, 1)]
+    elif name in ANCHOR_FREE:
+        model = build_model(name, 3, width=0.125, input_size=(64, 96))
+        sides = 4 if name == "yolo26" else 64
+        shapes = [(c, 64 // s, 96 // s) for s in (8, 16, 32) for c in (sides, 3)]
     else:
         model = build_model("ssd512", 3)
         sides, counts = (64, 32, 16, 8, 4, 2, 1), (4, 6, 6, 6, 6, 4, 4)
@@ -30,7 +36,7 @@ def detector(name):
     return model, raw
 
 
-DETECTORS = ["yolov5", "yolov6", "ssd512"]
+DETECTORS = ["yolov5", "yolov6", *ANCHOR_FREE, "ssd512"]
 
 
 @pytest.mark.parametrize("name", DETECTORS)
@@ -136,7 +142,7 @@ def test_candidates_of_yolov5_by_definition():
 
 
 def test_threshold_bounds_the_candidates():
-    for name in ("yolov5", "yolov6"):
+    for name in ("yolov5", "yolov6", *ANCHOR_FREE):
         model, raw = detector(name)
         found = model.decode(raw, threshold=0.6)[0]
         assert 0 < len(found) < len(model.decode(raw)[0]) + 1
@@ -166,6 +172,49 @@ def test_box_of_yolov6_by_definition():
     found = model.decode(silent)[0]
     assert found.labels.tolist() == [1]
     assert found.boxes[0].tolist() == pytest.approx([36 - 16, 8 - 24, 36 + 16, 8 + 24], rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["yolov8", "yolo11"])
+def test_box_from_distributions_by_definition(name):
+    model, raw = detector(name)
+    silent = tuple(torch.full_like(output, -20.0) for output in raw)
+    silent[3][0, 1, 1, 2] = 3.0  # class 1 in row 1, column 2 of stride 16
+    silent[2][0, :, 1, 2] = torch.randn(64)
+    found = model.decode(silent)[0]
+    assert found.labels.tolist() == [1]
+    assert found.confidence.tolist() == pytest.approx([1 / (1 + math.exp(-3))])
+    sides = []
+    for side in range(4):
+        bins = silent[2][0, 16 * side : 16 * side + 16, 1, 2].exp().tolist()
+        sides.append(sum(n * bin for n, bin in enumerate(bins)) / sum(bins))
+    x, y = 2.5, 1.5
+    expected = [x - sides[0], y - sides[1], x + sides[2], y + sides[3]]
+    assert found.boxes[0].tolist() == pytest.approx([16 * n for n in expected], rel=1e-5)
+
+
+def test_boxes_of_yolo26_are_distances_and_all_kept():
+    model, raw = detector("yolo26")
+    silent = tuple(torch.full_like(output, -20.0) for output in raw)
+    silent[1][0, 2, 1, 2:4] = torch.tensor([3.0, 2.0])  # two neighbours of one class
+    silent[0][0, :, 1, 2] = torch.tensor([1.0, 0.5, 3.0, 2.0])
+    silent[0][0, :, 1, 3] = torch.tensor([2.0, 0.5, 2.0, 2.0])  # the same box
+    for found in (model.decode(silent)[0], model.detect(silent)[0]):
+        assert found.labels.tolist() == [2, 2]
+        assert found.boxes[0].tolist() == pytest.approx([12.0, 8.0, 44.0, 28.0])
+        assert torch.equal(found.boxes[0], found.boxes[1])
+    model, raw = detector("yolo26")
+    assert len(model.decode(raw)[0]) == 25
+
+
+def test_equal_boxes_of_yolov8_are_one_in_evaluation():
+    model, raw = detector("yolov8")
+    silent = tuple(torch.full_like(output, -20.0) for output in raw)
+    silent[2][0] = torch.eye(16)[0].repeat(4)[:, None, None] * 50  # sides of no length
+    silent[3][0, :2, 1, 2] = torch.tensor([3.0, 2.0])  # two classes of one box
+    assert model.detect(silent)[0].labels.tolist() == [0, 1]
+    silent[2][0, :, 1, 2] = silent[2][0, :, 1, 3] = 0  # 7.5 cells to each side: IoU 14 / 16
+    silent[3][0, 0, 1, 3] = 2.5
+    assert model.detect(silent)[0].labels.tolist() == [0, 1]
 
 
 def test_box_of_ssd_by_definition():

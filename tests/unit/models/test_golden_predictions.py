@@ -1,4 +1,4 @@
-"""The five networks agree with the reference: keys, order of convolutions, predictions."""
+"""The networks agree with the reference: keys, order of convolutions, predictions."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,9 @@ def outputs(model, network, case):
 
 
 def convolutions(network):
-    return [name for name, module in network.named_modules() if isinstance(module, nn.Conv2d)]
+    """In the order of modules, without the constant one from which boxes are read."""
+    named = network.named_modules()
+    return [name for name, m in named if isinstance(m, nn.Conv2d) and ".dfl." not in name]
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ def test_logits_and_convolutions_of_segmentation(name, published, golden_case):
     assert np.array_equal(found.labels, case["logits"].argmax(0))
 
 
-@pytest.mark.parametrize("name", ["yolov5m", "yolov6s"])
+@pytest.mark.parametrize("name", ["yolov5m", "yolov6s", "yolov8n", "yolo11n"])
 def test_kept_boxes_and_convolutions_of_yolo(name, published, golden_case):
     case = golden_case(name)
     model = published(name)
@@ -61,10 +63,17 @@ def test_kept_boxes_and_convolutions_of_yolo(name, published, golden_case):
     assert convolutions(network) == list(case["layers"])
 
 
-@pytest.mark.parametrize("index", [0, 1, 2])
-def test_kept_boxes_with_trained_weights(index, shared, golden_case):
-    case = golden_case(f"yolov5n-coco-{index}")
-    model = load_model("yolov5n", shared / "real" / "yolov5n-coco.pt")
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("yolov5n-coco-0", "yolov5n-coco-1", "yolov5n-coco-2"),
+        *("yolov8n-coco-0", "yolov8n-coco-1", "yolo11n-coco-0", "yolo11n-coco-1"),
+    ],
+)
+def test_kept_boxes_with_trained_weights(name, shared, golden_case):
+    case = golden_case(name)
+    architecture = name.partition("-")[0]
+    model = load_model(architecture, shared / "real" / f"{architecture}-coco.pt")
     found = outputs(model, model.network, case)
     assert relative_error(found.scores, case["scores"]) < 1e-4
     assert relative_error(found.boxes, case["boxes"]) < 1e-4

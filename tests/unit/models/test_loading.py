@@ -4,13 +4,16 @@ import json
 
 import pytest
 import torch
+from torch import nn
 
 import lcrp
+from lcrp.attribution.graph.batch_norms import merged
 from lcrp.errors import InputError
 from lcrp.models import architectures, build_model, convert, load_model
 from lcrp.models.class_names import CITYSCAPES, COCO, COCO_WITH_BACKGROUND, VOC
 
 SMALL = {"width": 0.125, "input_size": (64, 64)}
+FAMILIES = ("yolov5", "yolov6", "yolov8", "yolo11", "yolo26")
 
 
 def same(model, other):
@@ -91,7 +94,7 @@ def test_weights_of_another_architecture_are_recognised(trained):
     assert "look like yolov5n, not yolov5s" in refusal("yolov5s", published.network.state_dict())
 
 
-@pytest.mark.parametrize("name", [n for n in architectures() if n not in ("yolov5", "yolov6")])
+@pytest.mark.parametrize("name", [n for n in architectures() if n not in FAMILIES])
 def test_every_architecture_is_recognised(name):
     other = "yolov5n" if name != "yolov5n" else "yolov5s"
     with torch.device("meta"):
@@ -99,7 +102,10 @@ def test_every_architecture_is_recognised(name):
     assert f"look like {name}, not {other}" in refusal(other, state)
 
 
-@pytest.mark.parametrize("name", ["unet", "deeplabv3plus", "yolov5n", "yolov6s", "ssd512"])
+@pytest.mark.parametrize(
+    "name",
+    ["unet", "deeplabv3plus", "yolov5n", "yolov6s", "yolov8n", "yolo11n", "yolo26n", "ssd512"],
+)
 def test_another_class_count_is_named(name):
     with torch.device("meta"):
         state = build_model(name, 7).network.state_dict()
@@ -130,7 +136,7 @@ def test_weights_that_are_not_finite_are_refused(trained):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "yolo5n"}, "did you mean yolov5n"),
+        ({"name": "yolo5n"}, "nearest: 'yolov5n'"),
         ({"name": "yolov5", "widht": 1}, "widht: yolov5 has no such option"),
         ({"name": "yolov5n", "width": 1}, "depth and width are fixed"),
         ({"name": "yolov5", "anchors": [1, 2]}, "anchors: not three pairs"),
@@ -170,3 +176,74 @@ def test_a_converted_file_brings_its_options_and_classes(trained, tmp_path):
     assert again.options == trained.options
     assert load_model("yolov5", file, input_size=(96, 96)).input_size == (96, 96)
     assert "load it as yolov5" in refusal("yolov5n", file)
+
+
+@pytest.mark.parametrize("name", ["yolov5", "yolov8", "yolo11", "yolo26"])
+def test_a_file_with_folded_batch_norms_gives_the_same_outputs(name):
+    torch.manual_seed(0)
+    model = build_model(name, 2, **SMALL)
+    for norm in (m for m in model.network.modules() if isinstance(m, nn.BatchNorm2d)):
+        nn.init.uniform_(norm.running_var, 0.5, 1.5)
+        nn.init.normal_(norm.running_mean, std=0.1)
+        nn.init.normal_(norm.bias, std=0.1)
+    state = dict(model.network.state_dict())
+    for key in [key for key in state if key.endswith(".bn.running_var")]:
+        place = key.removesuffix("bn.running_var")
+        norm = {n: state.pop(f"{place}bn.{n}") for n in ("weight", "bias", "running_mean")}
+        scale = norm["weight"] / (state.pop(key) + 1e-3).sqrt()
+        state.pop(f"{place}bn.num_batches_tracked")
+        state[f"{place}conv.weight"] = state[f"{place}conv.weight"] * scale.view(-1, 1, 1, 1)
+        state[f"{place}conv.bias"] = norm["bias"] - norm["running_mean"] * scale
+    folded = load_model(name, state, classes=2, **SMALL)
+    images = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        outputs = zip(model.network(images), folded.network(images), strict=True)
+        for ours, theirs in outputs:
+            assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+    # Merged again, they are the very weights of the file.
+    for key in [key for key in state if key.endswith(".conv.bias")]:
+        place = key.removesuffix(".conv.bias")
+        block = folded.network.get_submodule(place)
+        convolution = merged(block.conv, block.bn)
+        assert torch.equal(convolution.weight, state[f"{place}.conv.weight"])
+        assert torch.equal(convolution.bias, state[key])
+
+
+@pytest.mark.parametrize("name", ["yolov8", "yolo11", "yolo26"])
+def test_a_network_for_masks_is_read_as_its_detector(name):
+    model = build_model(name, 2, **SMALL)
+    head = "model.22" if name == "yolov8" else "model.23"
+    masks = {f"{head}.proto.cv1.conv.weight": 3, f"{head}.cv4.0.2.bias": 32}
+    state = {**model.network.state_dict(), **{k: torch.zeros(n) for k, n in masks.items()}}
+    assert same(model, load_model(name, state, classes=2, **SMALL))
+
+
+def test_a_yolov5_for_masks_is_read_as_its_detector(trained):
+    state = dict(trained.network.state_dict())
+    for key in [key for key in state if key.startswith("model.24.m.")]:
+        anchors = state[key].unflatten(0, (3, -1))
+        state[key] = torch.cat([anchors, torch.ones_like(anchors[:, :4])], dim=1).flatten(0, 1)
+    state["model.24.proto.cv3.conv.weight"] = torch.zeros(4, 8, 1, 1)
+    assert same(trained, load_model("yolov5", state, classes=2, **SMALL))
+
+
+def test_heads_for_training_of_yolo26_are_left_out():
+    model = build_model("yolo26", 2, **SMALL)
+    state = dict(model.network.state_dict())
+    state |= {k.replace("one2one_", ""): v + 1 for k, v in state.items() if "one2one_" in k}
+    assert same(model, load_model("yolo26", state, classes=2, **SMALL))
+
+
+def test_real_files_bring_their_names(shared):
+    for name in ("yolov8n", "yolo11n"):
+        model = load_model(name, shared / "real" / f"{name}-coco.pt")
+        assert model.classes == COCO
+        message = refusal("unet", shared / "real" / f"{name}-coco.pt")
+        assert f"load it as {name}" in message
+
+
+def test_a_neighbour_is_named_with_what_to_do(trained):
+    state = dict(trained.network.state_dict())
+    state["model.0.conv.conv.weight"] = state.pop("model.0.conv.weight")
+    message = refusal("yolov5", state, classes=2, **SMALL)
+    assert "it holds YOLOv5 before release 6.0" in message and "release 6.0 or later" in message

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lcrp.errors import InputError
-from lcrp.store.archive import ArchiveReader, ArchiveWriter, remove_leftovers
+from lcrp.store.archive import ArchiveReader, ArchiveWriter
 
 DTYPES = ["bool", "int8", "uint16", "int32", "int64", "float32", "float64"]
 
@@ -142,22 +142,6 @@ def test_read_only_folder_is_one_line(tmp_path):
     ):
         pass
     tmp_path.chmod(0o700)
-
-
-def test_leftovers_of_dead_writers_go(tmp_path):
-    path = tmp_path / "a.zarr.zip"
-    code = (
-        "import os, sys; from lcrp.store.archive import ArchiveWriter;"
-        "ArchiveWriter(sys.argv[1]).__enter__(); os._exit(9)"
-    )
-    subprocess.run([sys.executable, "-c", code, str(path)], check=False)
-    assert len(list(tmp_path.iterdir())) == 1
-    with ArchiveWriter(path) as archive:
-        archive.array("a", np.zeros(1), ["x"])
-        running = [f for f in tmp_path.iterdir() if f.suffix == ".part"]
-        remove_leftovers(path)
-        assert running == [f for f in tmp_path.iterdir() if f.suffix == ".part"]
-    assert [f.name for f in tmp_path.iterdir()] == ["a.zarr.zip"]
 
 
 def damaged(path, how):

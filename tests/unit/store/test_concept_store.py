@@ -71,11 +71,11 @@ def test_best(store):
 @pytest.mark.parametrize(
     ("ask", "words"),
     [
-        (lambda s: s.layer("model.8.cv3.con"), r"no layer .*nearest: model\.8\.cv3\.conv"),
-        (lambda s: s.best("nothing", 0), r"there are: model\.0\.conv"),
+        (lambda s: s.layer("model.8.cv3.con"), r"no layer .*nearest: 'model\.8\.cv3\.conv'"),
+        (lambda s: s.best("nothing", 0), r"nearest: "),
         (lambda s: s.best(LAYER, 9), r"no concept 9 .*0 to 8"),
         (lambda s: s.best(LAYER, 0, by="size"), "'relevance' or 'activation'"),
-        (lambda s: s.best(LAYER, 0, class_index="bycicle"), "nearest: bicycle"),
+        (lambda s: s.best(LAYER, 0, class_index="bycicle"), "nearest: 'bicycle'"),
         (lambda s: s.top_concepts(LAYER, 7), "no class 7; indices run from 0 to 3"),
         (lambda s: s.profile(1000, LAYER), "no target 1000"),
     ],

@@ -48,7 +48,6 @@ def train(folder, architecture, path, **training):
         options=MODELS[architecture],
         training={"batch_size": 4} | training,
         threads=1,
-        progress=False,
     )
 
 
@@ -106,7 +105,7 @@ def test_mirroring_takes_the_annotation_along(folder):
     for architecture in MODELS:
         dataset = scenes(folder, architecture)
         examples = load_examples(
-            build_model(architecture, dataset.classes, **MODELS[architecture]), dataset, False
+            build_model(architecture, dataset.classes, **MODELS[architecture]), dataset
         )
         indices = torch.tensor([2, 0])
         (inputs, targets), (mirrored, mirrored_targets) = (

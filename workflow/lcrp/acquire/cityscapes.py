@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from lcrp.errors import InputError
@@ -14,8 +15,15 @@ USER, PASSWORD = "CITYSCAPES_USERNAME", "CITYSCAPES_PASSWORD"
 REGISTER = "https://www.cityscapes-dataset.com/register/"
 
 
-def credentials(environment=None):
-    """(user name, password) from the environment; InputError says how to set them."""
+def credentials(environment: Mapping[str, str] | None = None) -> tuple[str, str]:
+    """(user name, password) from the environment.
+
+    Args:
+        environment: by default that of this process.
+
+    Raises:
+        InputError: one of them is not set; it says how to set them.
+    """
     environment = os.environ if environment is None else environment
     found = environment.get(USER), environment.get(PASSWORD)
     if not all(found):
@@ -28,11 +36,21 @@ def credentials(environment=None):
     return found
 
 
-def download_package(file, folder, environment=None):
+def download_package(
+    file: str, folder: str | os.PathLike, environment: Mapping[str, str] | None = None
+) -> Path:
     """Fetch a package with `csDownload` of cityscapesscripts, which verifies its md5.
 
-    file : name of the package. folder : gets the file; what arrived so far is continued.
-    Raises InputError without credentials, without the downloader, and when it fails.
+    Args:
+        file: name of the package.
+        folder: gets the file; what arrived so far is continued.
+        environment: holds the credentials, by default that of this process.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        InputError: there are no credentials or no downloader, or it fails.
     """
     user, password = credentials(environment)
     program = _program()

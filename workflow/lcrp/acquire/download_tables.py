@@ -1,13 +1,13 @@
 """Tables of public files: `config/datasets.csv` and `config/checkpoints.csv`."""
 
 import csv
+import os
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lcrp.errors import InputError
+from lcrp.errors import InputError, nearest
 
 COLUMNS = (
     "name",
@@ -28,15 +28,16 @@ DIGITS = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
 class Entry:
     """One file of a dataset, or one checkpoint.
 
-    name : of the dataset or checkpoint; a dataset may have several files.
-    file : its name on disk.
-    urls : where it can be fetched, the preferred place first; none where a login is needed.
-    bytes : size, or None where it is not known.
-    checksums : pairs of algorithm and hexadecimal digest; empty where none is published.
-    licence : what its authors allow.
-    login : "" or "cityscapes".
-    unpack : patterns of the archive's members that are used, or empty for a file that stays whole.
-    source : file and line of the table, for errors.
+    Attributes:
+        name: of the dataset or checkpoint; a dataset may have several files.
+        file: its name on disk.
+        urls: where it can be fetched, the preferred place first; none where a login is needed.
+        bytes: size, or None where it is not known.
+        checksums: pairs of algorithm and hexadecimal digest; empty where none is published.
+        licence: what its authors allow.
+        login: "" or "cityscapes".
+        unpack: patterns of the archive's members that are used; empty for a file that stays whole.
+        source: file and line of the table, for errors.
     """
 
     name: str
@@ -50,17 +51,20 @@ class Entry:
     source: str = ""
 
     @property
-    def key(self):
+    def key(self) -> str:
         """How it is called in the list of first-seen checksums and in messages."""
         return f"{self.name}/{self.file}"
 
 
-def read_table(path):
-    """The entries of a table, in its order; InputError names the line and the value.
+def read_table(path: str | os.PathLike) -> list[Entry]:
+    """The entries of a table, in its order.
 
     The columns are name, file, url, mirrors (separated by spaces), bytes, checksum
     (`md5:...` or `sha256:...`, several separated by spaces), licence, login, unpack (patterns of
     members, separated by spaces). Lines that start with # are comments.
+
+    Raises:
+        InputError: a value cannot be used; it names the line and the value.
     """
     path = Path(path)
     try:
@@ -80,15 +84,17 @@ def read_table(path):
     return entries
 
 
-def entries_named(path, name):
-    """The entries of one dataset or checkpoint; InputError with a suggestion if there are none."""
+def entries_named(path: str | os.PathLike, name: str) -> list[Entry]:
+    """The entries of one dataset or checkpoint.
+
+    Raises:
+        InputError: there are none; it gives the nearest names.
+    """
     entries = read_table(path)
     found = [entry for entry in entries if entry.name == name]
     if not found:
         names = sorted({entry.name for entry in entries})
-        near = get_close_matches(name, names, 1)
-        hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(names)}"
-        raise InputError(f"{path}: no entry {name!r}; {hint}")
+        raise InputError(f"{path}: no entry {name!r}; nearest: {nearest(name, names)}")
     return found
 
 

@@ -6,17 +6,20 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import requests
-from tqdm import tqdm
 
+from lcrp.acquire.download_tables import Entry
+from lcrp.acquire.first_seen import FirstSeen
+from lcrp.acquire.meters import Silent
 from lcrp.acquire.verifying import WrongFile, verify
 from lcrp.errors import InputError
 
-# What a broken connection loses of what it brought.
+# Bytes at a time; a broken connection loses at most so many of those that it brought.
 BLOCK = 2**14
 LITTLE = 2**20
 PASSING = {408, 425, 429, 500, 502, 503, 504}
@@ -26,11 +29,12 @@ PASSING = {408, 425, 429, 500, 502, 503, 504}
 class Patience:
     """How long and how often a server is waited for.
 
-    timeout : seconds without any byte before a connection counts as stalled.
-    attempts : tries in a row that bring little (under a hundredth of the file and under 1 MiB),
-        before the next mirror is asked.
-    pause : seconds before the second try; doubled with every further one.
-    longest : seconds, the longest pause.
+    Attributes:
+        timeout: seconds without any byte before a connection counts as stalled.
+        attempts: tries in a row that bring little (under a hundredth of the file and under 1 MiB),
+            before the next mirror is asked.
+        pause: seconds before the second try; doubled with every further one.
+        longest: seconds, the longest pause.
     """
 
     timeout: float = 30.0
@@ -38,7 +42,7 @@ class Patience:
     pause: float = 1.0
     longest: float = 60.0
 
-    def before(self, attempt):
+    def before(self, attempt: int) -> float:
         """Seconds to wait after so many tries."""
         return min(self.pause * 2 ** (attempt - 1), self.longest)
 
@@ -55,30 +59,45 @@ class _Lasting(Exception):
     """A failure that asking the same server again will not mend."""
 
 
-def download(entry, folder, first_seen=None, patience=None, progress=None):
-    """Fetch the file of an entry into a folder; returns its path.
+def download(
+    entry: Entry,
+    folder: str | os.PathLike,
+    first_seen: FirstSeen | None = None,
+    patience: Patience | None = None,
+    meter: Callable = Silent,
+) -> Path:
+    """Fetch the file of an entry into a folder.
 
     What arrived so far is kept as `.<file>.partial` and continued by the next call. The file gets
     its name after its size and checksum were verified; where none is published, its sha256 is
     remembered in `first_seen`. A file that is there already is verified and used.
 
-    progress : show a bar; None shows it on terminals only.
+    Args:
+        entry: of a table.
+        folder: where the file goes.
+        first_seen: checksums of files for which none is published.
+        patience: how long and how often a server is waited for.
+        meter: makes what counts the bytes; see `Silent`.
 
-    Raises InputError if no place gives the right file, if a wrong one is in the way, or if the disk
-    is too small.
+    Returns:
+        The path of the file.
+
+    Raises:
+        InputError: no place gives the right file, a wrong one is in the way, or the disk is too
+            small.
     """
     folder, patience = Path(folder), patience or Patience()
     target = folder / entry.file
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder / f".{entry.file}.lock", entry):
         if target.exists():
-            return _already_there(entry, target, first_seen, progress)
+            return _already_there(entry, target, first_seen, meter)
         failures = []
         for url in entry.urls:
             part = _Partial(target, url)
             try:
-                _fetch(entry, url, part, patience, progress)
-                sha256 = _verified(entry, url, part, patience, first_seen, progress)
+                _fetch(entry, url, part, patience, meter)
+                sha256 = _verified(entry, url, part, patience, first_seen, meter)
             except (_Passing, _Lasting, WrongFile) as failure:
                 failures.append(f"{url}: {failure}")
                 continue
@@ -95,9 +114,9 @@ def download(entry, folder, first_seen=None, patience=None, progress=None):
     )
 
 
-def _already_there(entry, target, first_seen, progress):
+def _already_there(entry, target, first_seen, meter):
     try:
-        sha256 = verify(entry, target, first_seen, progress)
+        sha256 = verify(entry, target, first_seen, meter)
     except WrongFile as wrong:
         raise InputError(f"{target}: {wrong}; remove it, then it is fetched again") from wrong
     if first_seen is not None and not entry.checksums:
@@ -106,10 +125,16 @@ def _already_there(entry, target, first_seen, progress):
 
 
 class _Partial:
-    """What has arrived of a file, and from where; `continued` over more than one connection."""
+    """What has arrived of a file, and from where.
+
+    Attributes:
+        continued: whether it came over more than one connection.
+        total: bytes of the whole file, once they are known.
+    """
 
     def __init__(self, target, url):
         self.continued = False
+        self.total = None
         self.path = target.with_name(f".{target.name}.partial")
         self.notes = target.with_name(f".{target.name}.partial.json")
         self.url = url
@@ -137,19 +162,16 @@ class _Partial:
         self.continued = False
 
 
-def _fetch(entry, url, part, patience, progress):
+def _fetch(entry, url, part, patience, meter):
     """Bring the partial file to its end, over as many connections as it takes."""
     if not entry.checksums and part.validator() is None:
         # Nothing tells whether what is there belongs to the same version.
         part.forget()
     furthest, attempt = part.size, 0
-    bar = tqdm(
+    bar = meter(
         desc=entry.file,
         total=entry.bytes,
         initial=part.size,
-        unit="B",
-        unit_scale=True,
-        disable=None if progress is None else not progress,
     )
     with bar, requests.Session() as session:
         while True:
@@ -158,7 +180,7 @@ def _fetch(entry, url, part, patience, progress):
                     _continue(entry, url, part, patience, session, bar)
                 return
             except _Passing as failure:
-                much = min((bar.total or LITTLE) / 100, LITTLE)
+                much = min((part.total or entry.bytes or LITTLE) / 100, LITTLE)
                 attempt = 1 if part.size > furthest + much else attempt + 1
                 furthest = max(furthest, part.size)
                 if attempt >= patience.attempts:
@@ -181,7 +203,8 @@ def _continue(entry, url, part, patience, session, bar):
         with session.get(url, headers=headers, stream=True, timeout=patience.timeout) as response:
             have, total = _accept(entry, part, response, have)
             _check_room(entry, part, total)
-            bar.total, bar.n = total, have
+            part.total = bar.total = total
+            bar.n = have
             bar.refresh()
             with part.path.open("r+b" if part.path.exists() else "wb") as file:
                 file.seek(have)
@@ -238,19 +261,19 @@ def _accept(entry, part, response, have):
     return start, entry.bytes if total is None else total
 
 
-def _verified(entry, url, part, patience, first_seen, progress):
+def _verified(entry, url, part, patience, first_seen, meter):
     """The sha256 of the complete file; one that is wrong is dropped."""
     try:
-        return verify(entry, part.path, first_seen, progress)
+        return verify(entry, part.path, first_seen, meter)
     except WrongFile:
         continued = part.continued
         part.forget()
         if not continued:
             raise
     # What was continued may consist of two versions of the file.
-    _fetch(entry, url, part, patience, progress)
+    _fetch(entry, url, part, patience, meter)
     try:
-        return verify(entry, part.path, first_seen, progress)
+        return verify(entry, part.path, first_seen, meter)
     except WrongFile:
         part.forget()
         raise

@@ -6,7 +6,9 @@ import os
 from contextlib import contextmanager
 from pathlib import Path
 
+from lcrp.acquire.download_tables import Entry
 from lcrp.errors import InputError
+from lcrp.files import whole
 
 COLUMNS = ("name", "file", "bytes", "sha256")
 
@@ -14,28 +16,30 @@ COLUMNS = ("name", "file", "bytes", "sha256")
 class FirstSeen:
     """A CSV file (name, file, bytes, sha256) to keep and to commit: trust on first use.
 
-    path : need not exist yet. Several processes may write to it at once.
+    Several processes may write to it at once.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
+        """Name the file, which need not exist yet."""
         self.path = Path(path)
 
-    def get(self, entry):
+    def get(self, entry: Entry) -> tuple[int, str] | None:
         """(bytes, sha256) of an entry at its first download, or None."""
         return self._read().get((entry.name, entry.file))
 
-    def record(self, entry, size, sha256):
+    def record(self, entry: Entry, size: int, sha256: str) -> None:
         """Remember an entry, unless it is known already."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._alone():
             known = self._read()
             known.setdefault((entry.name, entry.file), (size, sha256))
-            partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.partial")
-            with partial.open("w", newline="", encoding="utf-8") as file:
+            with (
+                whole(self.path) as part,
+                part.open("w", newline="", encoding="utf-8") as file,
+            ):
                 writer = csv.writer(file, lineterminator="\n")
                 writer.writerow(COLUMNS)
                 writer.writerows([*key, *known[key]] for key in sorted(known))
-            partial.replace(self.path)
 
     def _read(self):
         if not self.path.is_file():

@@ -7,12 +7,13 @@ import stat
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from tqdm import tqdm
-
+from lcrp.acquire.meters import Silent
 from lcrp.errors import InputError
+from lcrp.files import whole
 
 BLOCK = 2**20
 # Left free beside what is unpacked.
@@ -26,17 +27,28 @@ class _Member:
     handle: object
 
 
-def unpack(archives, folder, progress=None):
+def unpack(
+    archives: Iterable[tuple[str | os.PathLike, Iterable[str]]],
+    folder: str | os.PathLike,
+    meter: Callable = Silent,
+) -> Path:
     """Unpack zip and tar archives into one folder, which appears when it is complete.
 
-    archives : pairs of an archive and the patterns of the members to take (as in a shell, `*`
-        matches slashes too; none takes all).
-    folder : must not exist, or be empty.
-    progress : show a bar; None shows it on terminals only.
-
     Before anything is written, every member's name and kind is checked, and the sum of their sizes
-    against the free space. Raises InputError for a damaged archive, a member that would leave the
-    folder, a link or device, a pattern that matches nothing, or a disk that is too small.
+    against the free space.
+
+    Args:
+        archives: pairs of an archive and the patterns of the members to take (as in a shell, but
+            `*` matches slashes too; without patterns all are taken).
+        folder: must not exist, or be empty.
+        meter: makes what counts the bytes; see `Silent`.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: an archive is damaged, a member would leave the folder or is a link or device,
+            a pattern matches nothing, or the disk is too small.
     """
     folder = Path(folder)
     if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
@@ -52,29 +64,19 @@ def unpack(archives, folder, progress=None):
                 f"{names}: {needed} bytes when unpacked, {free} free at {folder.parent}; "
                 "make room, or choose another folder"
             )
-        partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        try:
-            partial.mkdir()
-            _write(opened, partial, needed, progress)
-            if folder.exists():
-                folder.rmdir()
-            partial.rename(folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+        with whole(folder) as part:
+            part.mkdir()
+            _write(opened, part, needed, meter)
     finally:
         for one in opened:
             one.close()
     return folder
 
 
-def _write(opened, folder, needed, progress):
-    bar = tqdm(
+def _write(opened, folder, needed, meter):
+    bar = meter(
         desc="Unpacking",
         total=needed,
-        unit="B",
-        unit_scale=True,
-        disable=None if progress is None else not progress,
     )
     with bar:
         for one in opened:

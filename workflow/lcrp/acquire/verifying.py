@@ -1,11 +1,15 @@
 """Whether a file is the one that the table means."""
 
 import hashlib
+import os
 import tarfile
 import zipfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tqdm import tqdm
+from lcrp.acquire.download_tables import Entry
+from lcrp.acquire.first_seen import FirstSeen
+from lcrp.acquire.meters import Silent
 
 BLOCK = 2**20
 
@@ -14,16 +18,15 @@ class WrongFile(Exception):
     """A file that is not what the table says; the message says how."""
 
 
-def digests(path, algorithms, progress=None):
-    """Hexadecimal digests of a file by algorithm, read once."""
+def digests(
+    path: str | os.PathLike, algorithms: Iterable[str], meter: Callable = Silent
+) -> dict[str, str]:
+    """Hexadecimal digests of a file by algorithm; the file is read once."""
     path = Path(path)
     sums = {algorithm: hashlib.new(algorithm) for algorithm in algorithms}
-    bar = tqdm(
+    bar = meter(
         desc=f"Verifying {path.name}",
         total=path.stat().st_size,
-        unit="B",
-        unit_scale=True,
-        disable=None if progress is None else not progress,
         delay=2,
     )
     with bar, path.open("rb") as file:
@@ -34,10 +37,25 @@ def digests(path, algorithms, progress=None):
     return {algorithm: value.hexdigest() for algorithm, value in sums.items()}
 
 
-def verify(entry, path, first_seen=None, progress=None):
-    """Raise WrongFile unless a file has the size, checksum and kind of an entry.
+def verify(
+    entry: Entry,
+    path: str | os.PathLike,
+    first_seen: FirstSeen | None = None,
+    meter: Callable = Silent,
+) -> str:
+    """Check that a file has the size, checksum and kind of an entry.
 
-    Returns its sha256. Where no checksum is published, the first-seen one counts.
+    Args:
+        entry: of a table.
+        path: the file.
+        first_seen: checksums that count where none is published.
+        meter: makes what counts the bytes; see `Silent`.
+
+    Returns:
+        The sha256 of the file.
+
+    Raises:
+        WrongFile: it is another file.
     """
     path = Path(path)
     size = path.stat().st_size
@@ -45,7 +63,7 @@ def verify(entry, path, first_seen=None, progress=None):
     expected = entry.bytes or (seen[0] if seen else None)
     if expected is not None and size != expected:
         raise WrongFile(f"it has {size} bytes, not {expected}{_first(entry.bytes, first_seen)}")
-    found = digests(path, {"sha256", *dict(entry.checksums)}, progress)
+    found = digests(path, {"sha256", *dict(entry.checksums)}, meter)
     for algorithm, digest in entry.checksums:
         if found[algorithm] != digest:
             raise WrongFile(f"its {algorithm} is {found[algorithm]}, not {digest}")

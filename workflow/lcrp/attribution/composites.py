@@ -1,10 +1,12 @@
 """Composites: which rule each module gets.
 
-A composite is zennit's: an instance, its name in zennit, or one of the names below. The mapping
-from modules to hooks (special first layer, name maps) is taken from it; each hook becomes
-a rule. Canonizers of a zennit composite are not run: batch norms are merged exactly and sums
-are explicit in the graph already.
+A composite is zennit's: an instance, its name in zennit, or one of the names below. It says which
+module gets which hook (special first layer, name maps); each hook becomes a rule. Canonizers of a
+zennit composite are not run: batch norms are merged exactly and sums are explicit in the graph
+already.
 """
+
+from collections.abc import Iterable
 
 import torch
 from torch import nn
@@ -17,10 +19,18 @@ from zennit.types import Activation, AvgPool, BatchNorm, Convolution, Linear
 from lcrp.attribution import rules
 from lcrp.errors import InputError, nearest
 
-# Where a composite does not name them, they are treated as it treats batch norms.
+# Where a composite leaves these unnamed, they get the rule that it has for batch norms.
 LIKE_BATCH_NORM = (
     nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d,
 )  # fmt: skip
+
+
+class MatrixProduct(nn.Module):
+    """Stands for products of matrices, by which a composite decides over them."""
+
+
+class Product(nn.Module):
+    """Stands for products of numbers."""
 
 
 class _Marker(Hook):
@@ -31,7 +41,19 @@ class _Marker(Hook):
         self.rule = rule
 
 
-def _base(convolution, first=()):
+# Attention weights are constants (CP-LRP), or explained through queries and keys (AttnLRP).
+THROUGH_VALUES = [
+    (nn.Softmax, rules.ConstantOutput()),
+    (MatrixProduct, rules.ValuesOnly()),
+]
+THROUGH_ALL = [
+    (nn.Softmax, rules.Taylor()),
+    (MatrixProduct, rules.SharedEvenly()),
+    (Product, rules.SharedEvenly()),
+]
+
+
+def _base(convolution, first=(), attention=THROUGH_VALUES):
     layers = [
         (Activation, zennit_rules.Pass()),
         (Sum, zennit_rules.Norm()),
@@ -39,36 +61,44 @@ def _base(convolution, first=()):
         (Convolution, convolution),
         (nn.Linear, zennit_rules.Epsilon()),
         (BatchNorm, zennit_rules.Epsilon()),
+        *((kind, _Marker(rule)) for kind, rule in attention),
     ]
     return SpecialFirstLayerMapComposite(layers, list(first))
 
 
-def _flat_first(convolution):
-    return _base(convolution, first=[(Linear, zennit_rules.Flat())])
+def _flat_first(convolution, attention=THROUGH_VALUES):
+    return _base(convolution, [(Linear, zennit_rules.Flat())], attention)
 
 
-NAMED = {
+_NAMED = {
     "EpsilonPlusFlat": lambda: _flat_first(zennit_rules.ZPlus()),
     "EpsilonPlus": lambda: _base(zennit_rules.ZPlus()),
     "EpsilonGammaFlat": lambda: _flat_first(_Marker(rules.signed_gamma(0.25))),
     "EpsilonFlat": lambda: _flat_first(zennit_rules.Epsilon()),
+    "EpsilonPlusFlatAttnLRP": lambda: _flat_first(zennit_rules.ZPlus(), THROUGH_ALL),
+    "EpsilonPlusAttnLRP": lambda: _base(zennit_rules.ZPlus(), attention=THROUGH_ALL),
+    "EpsilonFlatAttnLRP": lambda: _flat_first(zennit_rules.Epsilon(), THROUGH_ALL),
     "Gradient": lambda: LayerMapComposite([]),
     "GuidedBackprop": COMPOSITES["guided_backprop"],
 }
 
 
-def composite_names():
-    """Names that `assign` accepts: those of this library, then zennit's."""
+def composite_names() -> tuple[str, ...]:
+    """Names that `Explainer` takes as composites: those of this library, then zennit's."""
     takes_bounds = {"epsilon_gamma_box"}
-    return (*NAMED, *(name for name in COMPOSITES if name not in takes_bounds))
+    return (*_NAMED, *(name for name in COMPOSITES if name not in takes_bounds))
 
 
-def resolve(composite):
-    """zennit composite for an instance or a name; InputError for an unknown name."""
+def resolve(composite: Composite | str) -> Composite:
+    """The composite of a name; an instance is returned as it is.
+
+    Raises:
+        InputError: nothing is called so; it names the nearest.
+    """
     if isinstance(composite, Composite):
         return composite
-    if composite in NAMED:
-        return NAMED[composite]()
+    if composite in _NAMED:
+        return _NAMED[composite]()
     if composite in composite_names():
         return COMPOSITES[composite]()
     raise InputError(
@@ -76,12 +106,17 @@ def resolve(composite):
     )
 
 
-def assign(composite, named_modules):
-    """Rule of every module, by name; None where the composite leaves it unnamed.
+def assign(composite: Composite | str, named_modules: Iterable[tuple[str, nn.Module]]) -> dict:
+    """{name: rule} of every module; None where the composite leaves it unnamed.
 
-    named_modules: (name, module) in the order of the network.
     A composite that names no linear module is one of gradients: what it leaves unnamed gets
     the rule Gradient.
+
+    Args:
+        named_modules: (name, module) in the order of the network.
+
+    Raises:
+        InputError: an unknown composite, or one with a hook that is not zennit's.
     """
     composite = resolve(composite)
     context, assigned, names_linear = {}, {}, False
@@ -89,15 +124,15 @@ def assign(composite, named_modules):
         hook = composite.module_map(context, name, module)
         if hook is None and isinstance(module, LIKE_BATCH_NORM):
             hook = composite.module_map(context, name, nn.BatchNorm2d(1))
-        assigned[name] = None if hook is None else to_rule(hook, name)
+        assigned[name] = None if hook is None else _to_rule(hook, name)
         names_linear |= hook is not None and isinstance(module, Linear)
     if not names_linear:
         assigned = {name: rule or rules.Gradient() for name, rule in assigned.items()}
     return assigned
 
 
-def to_rule(hook, name):
-    """Rule that does what a zennit hook does; InputError for a hook that is not known."""
+def _to_rule(hook, name):
+    """The rule that does what a zennit hook does."""
     kinds = {
         zennit_rules.ZPlus: lambda _: rules.z_plus(),
         zennit_rules.Epsilon: lambda h: rules.epsilon(1.0 / _mapped(h, 0.0)),
@@ -120,7 +155,7 @@ def to_rule(hook, name):
     return kinds[type(hook)](hook)
 
 
-# zennit keeps the numbers of its rules inside closures; they are read by applying these.
+# zennit keeps the numbers of its rules inside closures: applying a closure shows its number.
 
 
 def _mapped(hook: BasicHook, output):

@@ -7,22 +7,13 @@ import torch
 
 from lcrp.attribution.batching import Batching
 from lcrp.attribution.conditional import check_concepts, concept_heatmaps, neuron_heatmaps
+from lcrp.attribution.explaining import Request, explained
 from lcrp.attribution.forward import Record, check_finite, first_broken
 from lcrp.attribution.maps import relevance_at
-from lcrp.attribution.parts import checked_masks, fields_of_masks, fields_of_parts, land
+from lcrp.attribution.parts import checked_masks
 from lcrp.attribution.program import Program
-from lcrp.attribution.result import (
-    Result,
-    blank,
-    heatmap_visitor,
-    joined,
-    keeping_visitor,
-    reordered,
-    summary_visitor,
-)
-from lcrp.attribution.seeds import seeds, starts
+from lcrp.attribution.result import Result, blank, reordered
 from lcrp.attribution.targets import Prediction, Target, Targets
-from lcrp.attribution.walk import Walk
 from lcrp.errors import InputError
 from lcrp.layers import select_layers
 from lcrp.models.base import Model
@@ -177,9 +168,11 @@ class Explainer:
                 not recorded, masks or parts of the wrong shape.
         """
         targets = Targets.of(targets)
+        known = self.layers
         names = self.select(layers) if len(layers) else []
+        channels = {name: known[name] for name in names}
         if not len(targets):
-            return self._nothing(targets, names, heatmaps)
+            return self._nothing(targets, channels, heatmaps)
         masks = None if masks is None else checked_masks(torch.as_tensor(masks), targets)
         order = targets.by_image()
         if order != list(range(len(targets))):
@@ -193,65 +186,17 @@ class Explainer:
                 f"activations: those of {unknown[0]} were not recorded; "
                 f"name its layers in predict(images, activations=...)"
             )
-        result = joined(targets, self._pieces(targets, names, heatmaps, masks, parts))
+        like = next(self.network.parameters())
+        request = Request(channels, heatmaps, masks, parts)
+        result = explained(targets, request, like, self.batching)
         for name in names if activations else ():
             result.activation[name] = record.activation[name].float().cpu()
             result.activation_positions[name] = record.activation_position[name].cpu()
         return result
 
-    def _pieces(self, targets, names, heatmaps, masks, parts):
-        """Results of targets, one of each batch that walks together."""
-        program, pieces = targets.prediction.record.program, []
-        groups = [(0, len(targets))]
-        if parts is not None:
-            groups = self.batching.groups(program, [target.image for target in targets])
-        for first, last in groups:
-
-            def some(start, stop, first=first):
-                batch = slice(first + start, first + stop)
-                own = None if masks is None else masks[batch]
-                return self._explained(targets[batch], names, heatmaps, own, parts)
-
-            pieces += self.batching.run(program, last - first, some)
-        return pieces
-
-    @torch.no_grad()
-    def _explained(self, targets, names, heatmaps, masks, parts):
-        """Result of targets that walk together."""
-        record, size = targets.prediction.record, targets.prediction.size
-        channels = {name: self.layers[name] for name in names}
-        nodes = {record.program.layers[name]: name for name in names}
-        result, visitors, kept = blank(targets, channels, size, heatmaps), {}, {}
-        for node, name in nodes.items():
-            maps = record.program.graph.nodes[node].shape[2:]
-            visitors[node] = summary_visitor(result, name, maps)
-            if masks is not None or parts is not None:
-                visitors[node] = keeping_visitor(kept, node, visitors[node])
-        if heatmaps:
-            visitors[0] = heatmap_visitor(result.heatmaps)
-        seeded = seeds(targets.prediction, targets)
-        begin = starts(seeded)
-        Walk(record, list(visitors) or [0]).run(seeded, visitors, whole=False)
-
-        def landed(fields):
-            counts = {node: channels[name] for node, name in nodes.items()}
-            found = land(targets, begin, kept, counts, fields, self.batching)
-            return {nodes[node]: values for node, values in found.items()}
-
-        like = next(self.network.parameters())
-        if parts is not None:
-            result.parts = landed(fields_of_parts(targets, parts, like))
-        if masks is not None:
-            for name, values in landed(fields_of_masks(targets, masks, like)).items():
-                found = torch.stack(values)  # place 0 is the whole input
-                result.landed[name] = found[:, 0]
-                result.inside[name] = found[:, 1:] if masks.ndim == 4 else found[:, 1]
-        return result
-
-    def _nothing(self, targets, names, heatmaps):
+    def _nothing(self, targets, channels, heatmaps):
         """The result of no targets."""
         size = targets.prediction.size if targets.prediction else self.model.input_size
-        channels = {name: self.layers[name] for name in names}
         result = blank(targets, channels, size, heatmaps)
         for name, count in channels.items():
             result.inside[name] = torch.zeros(0, count)

@@ -1,10 +1,13 @@
 """Where in the maps of a network rows can differ from zero, known from its geometry alone.
 
-Extents are (N, 4) integer arrays of (y1, x1, y2, x2), ends excluded, one per row; one that is
-empty has its end at or before its start.
+Extents are (N, 4) integer arrays of (y1, x1, y2, x2), ends excluded, one per row (see `rows`); an
+extent whose end is at or before its start is empty.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
+import torch
 
 NOWHERE = (2**30, 2**30, -(2**30), -(2**30))
 
@@ -12,7 +15,8 @@ NOWHERE = (2**30, 2**30, -(2**30), -(2**30))
 class Neighbourhood:
     """Which positions of an operation's input and output see each other, as in a convolution.
 
-    kernel, stride, padding: (y, x); the kernel with its dilation, in pixels.
+    Attributes:
+        kernel, stride, padding: (y, x) in pixels; the kernel with its dilation.
     """
 
     def __init__(self, kernel=(1, 1), stride=(1, 1), padding=(0, 0)):
@@ -20,13 +24,13 @@ class Neighbourhood:
             np.array(pair) for pair in (kernel, stride, padding)
         )
 
-    def below(self, extents):
+    def below(self, extents: np.ndarray) -> np.ndarray:
         """Extents of the input that these of the output see; may lie beyond the borders."""
         first, last = extents[:, :2], extents[:, 2:] - 1
         start = first * self.stride - self.padding
         return np.hstack([start, last * self.stride - self.padding + self.kernel])
 
-    def above(self, extents):
+    def above(self, extents: np.ndarray) -> np.ndarray:
         """Extents of the output that see these of the input."""
         first, last = extents[:, :2] + self.padding, extents[:, 2:] - 1 + self.padding
         start = -((self.kernel - 1 - first) // self.stride)
@@ -46,10 +50,15 @@ class Repetition:
         return extents * self.factor
 
 
-def arriving(program, starts, count):
+def arriving(
+    program, starts: Mapping[int, Mapping[int, tuple]], count: int
+) -> dict[int, np.ndarray]:
     """{node: extents (T, 4)} of the relevance of T targets; nodes without any are left out.
 
-    starts: {node: {target: (y1, x1, y2, x2)}}, where relevance starts.
+    Args:
+        program: the `Program` that is walked.
+        starts: {node: {target: (y1, x1, y2, x2)}}, where relevance starts.
+        count: T.
     """
     nodes, found = program.graph.nodes, {}
     for node, own in starts.items():
@@ -64,8 +73,14 @@ def arriving(program, starts, count):
     return found
 
 
-def reaching(program, extents, last):
-    """{node: extents (M, 4)} that masks with these extents of the input reach, up to a node."""
+def reaching(program, extents: np.ndarray, last: int) -> dict[int, np.ndarray]:
+    """{node: extents (M, 4)} from which masks of the input can be seen.
+
+    Args:
+        program: the `Program` that is walked.
+        extents: (M, 4) of the masks.
+        last: the last node that is asked for.
+    """
     nodes = program.graph.nodes
     found = {0: extents}
     for i in range(1, last + 1):
@@ -91,25 +106,25 @@ def _through(operation, direction, extents, shape):
     return sent
 
 
-def filled(extents):
-    """Which of them are not empty: (N,) bool."""
+def filled(extents: np.ndarray) -> np.ndarray:
+    """Which extents are not empty: (N,) bool."""
     return (extents[:, :2] < extents[:, 2:]).all(axis=1)
 
 
-def hull(one, other):
+def hull(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """The smallest extents around both."""
     low, high = np.minimum(one, other), np.maximum(one, other)
     return np.hstack([low[:, :2], high[:, 2:]])
 
 
-def overlap(one, other):
-    """What both have in common."""
+def overlap(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The extents that both have in common."""
     low, high = np.minimum(one, other), np.maximum(one, other)
     return np.hstack([high[:, :2], low[:, 2:]])
 
 
-def around(masks):
-    """Extents (M, 4) around what is not zero in masks (M, H, W), a tensor."""
+def around(masks: torch.Tensor) -> np.ndarray:
+    """Extents (M, 4) around what is not zero in masks (M, H, W)."""
     there = masks != 0
     found = np.full((len(masks), 4), NOWHERE)
     for axis in (0, 1):

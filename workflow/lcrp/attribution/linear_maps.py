@@ -15,7 +15,13 @@ from lcrp.errors import InputError
 
 
 class Convolution:
-    """Convolution with given weights: its map, and the transpose of that."""
+    """Convolution with given weights: its map, and the transpose of that.
+
+    Attributes:
+        weight, bias: the module's own.
+        neighbourhood: which positions of input and output see each other; None where all may.
+        turns: whether the transpose is computed as a convolution, see `turned`.
+    """
 
     def __init__(self, module):
         if module.padding_mode != "zeros":
@@ -43,6 +49,7 @@ class Convolution:
         self.neighbourhood = Neighbourhood(kernel, self.stride, padding)
 
     def map(self, x, weight, bias=None):
+        """Outputs (N, out, H', W') for inputs x (N, in, H, W)."""
         return F.conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
     def map_window(self, x, weight):
@@ -100,7 +107,7 @@ class Convolution:
         return F.conv_transpose2d(s, weight, None, self.stride, 0, 0, self.groups, self.dilation)
 
     def start(self, origin):
-        """Where in the input begins what an output window at `origin` sees."""
+        """(y, x) in the input where begins what an output window at `origin` sees."""
         return tuple(
             n * stride - padding
             for n, stride, padding in zip(origin, self.stride, self.padding, strict=True)
@@ -192,6 +199,7 @@ class Diagonal:
         return torch.stack([torch.stack(row) for row in blocks])
 
 
+# The modules that are linear maps, and the class of each.
 MAPS = {
     nn.Conv2d: Convolution,
     nn.ConvTranspose2d: TransposedConvolution,
@@ -201,17 +209,17 @@ MAPS = {
 }
 
 
-def linear_map(module):
+def linear_map(module: nn.Module):
     """The linear map of a module of one of the types in MAPS."""
     return next(make for kind, make in MAPS.items() if isinstance(module, kind))(module)
 
 
-def laid_out(tensor):
+def laid_out(tensor: torch.Tensor) -> torch.Tensor:
     """The tensor with channels last in memory, where it has positions."""
     return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
 
-def dense(tensor):
+def dense(tensor: torch.Tensor) -> bool:
     """Whether it owns its memory without gaps, as convolutions want it."""
     return tensor.is_contiguous() or (
         tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last)

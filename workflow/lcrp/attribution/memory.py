@@ -4,25 +4,26 @@ import ctypes
 
 import torch
 
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
-KEPT = 1 << 30
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
+_KEPT = 1 << 30
 
 
-def keep_freed_memory():
+def keep_freed_memory() -> None:
     """Let the process reuse the memory of freed tensors up to 1 GiB.
 
     By default glibc hands large blocks back to the kernel at once, which zeroes every page of
-    the next one: a quarter of the time of an explanation. No effect with other C libraries.
+    the next one: a quarter of the time of an explanation. It changes the whole process for good,
+    so programs call it where they begin; with other C libraries it does nothing.
     """
     try:
         tune = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return
-    tune(MMAP_THRESHOLD, KEPT)
-    tune(TRIM_THRESHOLD, KEPT)
+    tune(_MMAP_THRESHOLD, _KEPT)
+    tune(_TRIM_THRESHOLD, _KEPT)
 
 
-def exhausted(error):
+def exhausted(error: BaseException) -> bool:
     """Whether an error says that there was not enough memory, on a GPU or elsewhere."""
     text = str(error).lower()
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (

@@ -6,8 +6,8 @@ A rule for a linear map says how relevance R at its output is shared among its i
     z_t  = stabilised( sum over parts p of  W_{t,p} x_p  +  b_t )
 
 where x_p is a part of the input (all of it, its positive or negative part, ones, a bound) and
-W_{t,p} a modification of the weights. One engine runs them all; everything below is read off
-the formulas of the papers, and zennit's definitions where those differ.
+W_{t,p} a modification of the weights. One engine runs them all. Each rule below follows the formula
+of its paper, or zennit's definition where that differs.
 """
 
 from collections.abc import Callable
@@ -42,8 +42,9 @@ def one(w):
 class Part:
     """A part of the input and the weights that it meets.
 
-    input: "all", "positive", "negative", "ones", "low" or "high".
-    weight: modification of the weights.
+    Attributes:
+        input: "all", "positive", "negative", "ones", "low" or "high".
+        weight: modification of the weights.
     """
 
     input: str
@@ -54,8 +55,11 @@ class Part:
 class Term:
     """One denominator and what is shared in proportion to it.
 
-    bias: modification of the bias in the denominator.
-    gate: "always", or only where the layer's output is "positive" or "negative".
+    Attributes:
+        parts: what contributes.
+        bias: modification of the bias in the denominator.
+        factor: by which what is shared is multiplied.
+        gate: "always", or only where the layer's output is "positive" or "negative".
     """
 
     parts: tuple[Part, ...]
@@ -68,7 +72,11 @@ class Term:
 class LinearRule:
     """A rule for convolutions, linear layers and batch norms.
 
-    low, high: bounds of the input for the z-box rule (broadcastable to it), else None.
+    Attributes:
+        name: by which errors and special cases know it.
+        terms: over which relevance is shared.
+        epsilon: of the stabiliser.
+        low, high: bounds of the input for the z-box rule (broadcastable to it), else None.
     """
 
     name: str
@@ -78,18 +86,18 @@ class LinearRule:
     high: object = None
 
 
-def epsilon(value=EPSILON):
+def epsilon(value: float = EPSILON) -> LinearRule:
     """LRP-epsilon (Bach et al. 2015)."""
     return LinearRule("epsilon", (Term((Part("all", identity),)),), epsilon=value)
 
 
-def z_plus():
+def z_plus() -> LinearRule:
     """z+ for signed inputs: x+ w+ plus x- w-, positive bias in the denominator (zennit)."""
     parts = (Part("positive", positive), Part("negative", negative))
     return LinearRule("z+", (Term(parts, bias=positive),))
 
 
-def alpha_beta(alpha=2.0, beta=1.0):
+def alpha_beta(alpha: float = 2.0, beta: float = 1.0) -> LinearRule:
     """LRP-alpha-beta (Bach et al. 2015): positive and negative contributions apart."""
     excite = (Part("positive", positive), Part("negative", negative))
     inhibit = (Part("positive", negative), Part("negative", positive))
@@ -100,7 +108,7 @@ def alpha_beta(alpha=2.0, beta=1.0):
     return LinearRule("alpha-beta", terms if beta else terms[:1])
 
 
-def gamma(value=0.25):
+def gamma(value: float = 0.25) -> LinearRule:
     """LRP-gamma (Montavon et al. 2019), as in zennit 0.4.6: meant for non-negative inputs."""
 
     def favoured(w):
@@ -109,8 +117,8 @@ def gamma(value=0.25):
     return LinearRule("gamma", (Term((Part("all", favoured),), bias=favoured),))
 
 
-def signed_gamma(value=0.25):
-    """Generalised gamma for signed inputs and outputs.
+def signed_gamma(value: float = 0.25) -> LinearRule:
+    """Generalised gamma for signed inputs and outputs (the rule that the paper has for YOLOv6).
 
     Contributions that push the output further from zero are favoured by the factor 1 + gamma;
     which ones these are depends on the sign of the output. Outputs of zero pass nothing on.
@@ -133,17 +141,17 @@ def signed_gamma(value=0.25):
     )
 
 
-def flat():
+def flat() -> LinearRule:
     """Flat (Lapuschkin et al. 2019): every input of the window alike."""
     return LinearRule("flat", (Term((Part("ones", one),), bias=zero),))
 
 
-def w_square():
+def w_square() -> LinearRule:
     """w-square (Montavon et al. 2017): in proportion to the squared weight."""
     return LinearRule("w-square", (Term((Part("ones", torch.square),), bias=torch.square),))
 
 
-def z_box(low, high):
+def z_box(low, high) -> LinearRule:
     """z-box (Montavon et al. 2017) for inputs bounded by low and high."""
 
     def minus_positive(w):
@@ -190,3 +198,33 @@ class DeconvNet:
     """The positive part of the incoming signal (Zeiler and Fergus 2014)."""
 
     name = "deconvnet"
+
+
+@dataclass(frozen=True)
+class ValuesOnly:
+    """Of a product with attention weights, all to the values (CP-LRP, Ali et al. 2022)."""
+
+    epsilon: float = EPSILON
+    name = "values only"
+
+
+@dataclass(frozen=True)
+class SharedEvenly:
+    """Of a product of two signals, half to each (AttnLRP, Achtibat et al. 2024)."""
+
+    epsilon: float = EPSILON
+    name = "shared evenly"
+
+
+@dataclass(frozen=True)
+class ConstantOutput:
+    """The output counts as a constant: nothing passes (softmax in CP-LRP)."""
+
+    name = "constant output"
+
+
+@dataclass(frozen=True)
+class Taylor:
+    """The first-order Taylor expansion of a softmax (AttnLRP)."""
+
+    name = "Taylor"

@@ -15,7 +15,7 @@ from lcrp.attribution.rows import Messages, Rows, zeros
 from lcrp.attribution.rules import EPSILON, LinearRule, negative, one, positive, zero
 
 
-def stabilised(z, epsilon=EPSILON):
+def stabilised(z: torch.Tensor, epsilon: float = EPSILON) -> torch.Tensor:
     """z + sign(z) epsilon with sign(0) = +1, as a new tensor."""
     # Adding zero turns -0 into +0, whose sign is that of epsilon.
     return z + torch.copysign(z.new_tensor(epsilon), z + 0.0)
@@ -27,9 +27,18 @@ class Shares:
     Parts of the input are stacked along the channels, and so are the terms of the rule along
     the outputs, so that each direction is one call of the map whatever the rule. Where the
     input is known to be non-negative its negative part is left out.
+
+    Attributes:
+        linear, rule: the map and its rule.
+        takes_windows: whether messages of windows stay windows.
+        kinds: the parts of the input that the rule distinguishes.
+        division: equal for layers that divide their input into the same parts.
+        weight, turned: of all terms and parts, for `map` and for `transpose`.
+        slopes: see `_slopes`.
     """
 
-    def __init__(self, linear, rule: LinearRule, nonnegative):
+    def __init__(self, linear, rule: LinearRule, nonnegative: bool):
+        """Prepare the weights; nonnegative: whether the input is known to be so."""
         self.linear, self.rule, self.nonnegative = linear, rule, nonnegative
         self.takes_windows = type(linear) is Convolution
         terms = [self._simplified(term) for term in rule.terms]
@@ -298,8 +307,13 @@ class UniformShares(Shares):
         return out.expand(-1, self.channels[0], -1, -1)
 
 
-def shares(module, rule, nonnegative):
-    """How a linear module shares relevance under a rule."""
+def shares(module, rule: LinearRule, nonnegative: bool) -> Shares:
+    """How a linear module shares relevance under a rule.
+
+    Args:
+        module: of one of the types in `linear_maps.MAPS`.
+        nonnegative: whether its input is known to be non-negative.
+    """
     linear = linear_map(module)
     uniform = rule.name == "flat" and type(linear) is Convolution and linear.groups == 1
     return (UniformShares if uniform else Shares)(linear, rule, nonnegative)

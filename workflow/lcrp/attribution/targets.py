@@ -22,13 +22,17 @@ from lcrp.object_masks import box_mask
 class Target:
     """One thing to explain.
 
-    image: its place in the batch. instance: which box or region of its class, from 0.
-    score: class score (YOLO), logit (SSD), or mean probability of the pixels (segmentation).
-    logit: the explained logit; for segmentation its mean over the pixels.
-    box: x1 y1 x2 y2 in input pixels. pixels: how many are explained (0 for boxes).
-    output, index, value: which raw output the relevance starts in, flat indices there, and
-        how much at each.
-    prediction: what it was chosen from.
+    Attributes:
+        image: its place in the batch.
+        class_index, class_name: the class that is explained.
+        instance: which box or region of its class, from 0.
+        score: class score (YOLO), logit (SSD), or mean probability of the pixels (segmentation).
+        logit: the explained logit; for segmentation its mean over the pixels.
+        box: x1 y1 x2 y2 in input pixels.
+        pixels: how many are explained (0 for boxes).
+        output: which of the raw outputs its relevance starts in.
+        index, value: (n,) flat indices in that output of its image, and how much starts at each.
+        prediction: what it was chosen from.
     """
 
     image: int
@@ -49,7 +53,7 @@ class Targets(Sequence):
     """Targets of one prediction, ordered by image.
 
     Attributes:
-        prediction: what they were chosen from; None of no targets at all.
+        prediction: what they were chosen from; None where an empty list of targets was given.
     """
 
     def __init__(self, prediction: "Prediction | None", members: Iterable[Target]):
@@ -92,9 +96,13 @@ class Targets(Sequence):
     def __repr__(self):
         return f"Targets({self._members!r})"
 
-    def frame(self):
-        """One row per target: image, class_index, class_name, instance, score, logit, pixels,
-        box_x1, box_y1, box_x2, box_y2 (input pixels)."""
+    def frame(self) -> pd.DataFrame:
+        """One row per target.
+
+        Returns:
+            Columns image, class_index, class_name, instance, score, logit, pixels, box_x1, box_y1,
+            box_x2, box_y2 (input pixels).
+        """
         return pd.DataFrame(
             [
                 (
@@ -109,8 +117,8 @@ class Targets(Sequence):
             ],
         )  # fmt: skip
 
-    def mask(self, i):
-        """The explained pixels (H, W) bool: the predicted region, or the box filled."""
+    def mask(self, i: int) -> torch.Tensor:
+        """(H, W) bool: the pixels that target i explains, which are its region or fill its box."""
         height, width = self.prediction.size
         target = self[i]
         if target.pixels:
@@ -123,7 +131,11 @@ class Targets(Sequence):
 class Prediction:
     """What the model says about a batch of images.
 
-    outputs: the raw outputs. decoded: one Detections or Segmentation per image.
+    Attributes:
+        model: the `Model` that says it.
+        record: the `Record` of the forward pass, for the walks.
+        size: (H, W) of the images.
+        outputs: the raw outputs, (B, ...) each.
     """
 
     def __init__(self, model, record, size):
@@ -135,7 +147,8 @@ class Prediction:
         return self.record.batch
 
     @property
-    def decoded(self):
+    def decoded(self) -> list:
+        """One Detections or Segmentation per image."""
         return self._candidates(0.25)
 
     def _candidates(self, threshold):
@@ -143,15 +156,26 @@ class Prediction:
             self._decoded[threshold] = self.model.decode(self.outputs, threshold=threshold)
         return self._decoded[threshold]
 
-    def targets(self, classes=None, mode="class", threshold=0.25, rank=1):
+    def targets(
+        self,
+        classes: Iterable | None = None,
+        mode: str = "class",
+        threshold: float = 0.25,
+        rank: int = 1,
+    ) -> Targets:
         """The targets of some classes.
 
-        classes: names or indices; a list of such lists, one per image; None for the classes
-            that the model predicts in each image (a background class left out).
-        mode: "class" (one per image and class) or "instance" (one per box or region).
-        threshold: class score that a box must exceed.
-        rank: which box of the class, from the best; detection in class mode only.
         A class that the model does not predict in an image gives no target there.
+
+        Args:
+            classes: names or indices; a list of such lists, one per image; None for the classes
+                that the model predicts in each image (a background class left out).
+            mode: "class" (one per image and class) or "instance" (one per box or region).
+            threshold: class score that a box must exceed.
+            rank: which box of the class, from the best; detection in class mode only.
+
+        Raises:
+            InputError: an unknown class or mode, or not one list per image.
         """
         if mode not in ("class", "instance"):
             raise InputError(f"mode: {mode!r} is unknown; use 'class' or 'instance'")
@@ -166,8 +190,12 @@ class Prediction:
             members += make(image, wanted, threshold, rank)
         return Targets(self, members)
 
-    def target(self, class_name, image=0, rank=1):
-        """The target of one class in one image; InputError that says what is predicted there."""
+    def target(self, class_name: str, image: int = 0, rank: int = 1) -> Target:
+        """The target of one class in one image.
+
+        Raises:
+            InputError: the class is not predicted there; it says what is.
+        """
         found = self.targets(
             [[class_name] if i == image else [] for i in range(len(self))], rank=rank
         )
@@ -179,7 +207,7 @@ class Prediction:
             )
         return found[0]
 
-    def class_index(self, given):
+    def class_index(self, given: str | int) -> int:
         """Index of a class by name or index; InputError with the nearest names."""
         names = self.model.classes
         if isinstance(given, str):
@@ -190,7 +218,7 @@ class Prediction:
             raise InputError(f"class {given}: the model has {len(names)}, counted from 0")
         return int(given)
 
-    def predicted_classes(self):
+    def predicted_classes(self) -> list[list[int]]:
         """Indices of the classes predicted in each image, the background left out."""
         return [self._predicted(image) for image in range(len(self))]
 

@@ -307,8 +307,6 @@ def check_archive(path):
         entries = archive.infolist()
     names = [entry.filename for entry in entries]
     total = sum(entry.file_size for entry in entries)
-    if any(name.endswith("/constants.pkl") for name in names):
-        raise ValueError("it is a TorchScript program, not a checkpoint")
     if total > Path(path).stat().st_size:
         raise ValueError(f"its entries unpack to {total} bytes, more than the file holds")
     if sum(name.endswith("/data.pkl") or name == "data.pkl" for name in names) != 1:

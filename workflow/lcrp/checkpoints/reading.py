@@ -10,6 +10,7 @@ import safetensors
 import torch
 from safetensors.torch import load_file
 
+from lcrp.checkpoints.other_files import other_kind
 from lcrp.checkpoints.pickles import Refused, StandIn, check_archive, load_inert
 from lcrp.checkpoints.recognition import recognise
 from lcrp.errors import InputError
@@ -147,14 +148,9 @@ def _unreadable(path, error):
 
 
 def _refuse_other_kinds(path):
-    with path.open("rb") as file:
-        head = file.read(64).lstrip().lower()
-    if not head:
-        raise InputError(f"{path}: the file is empty; get it again")
-    if head.startswith((b"<!doctype", b"<html", b"<?xml")):
-        raise InputError(f"{path}: it is a web page, not a checkpoint; get the file again")
-    if head.startswith(b"version https://git-lfs"):
-        raise InputError(f"{path}: it is a Git LFS pointer; fetch the file itself (git lfs pull)")
+    other = other_kind(path)
+    if other:
+        raise InputError(f"{path}: it is {other[0]}; {other[1]}")
 
 
 def _find_weights(path, content, info):

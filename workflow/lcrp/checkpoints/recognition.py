@@ -1,6 +1,14 @@
 """Which architecture the keys of a state dict look like."""
 
-YOLOV5_SIZES = {16: "yolov5n", 32: "yolov5s", 48: "yolov5m", 64: "yolov5l", 80: "yolov5x"}
+FIRST, REPEATED = "model.0.conv.weight", "model.2.m.1.cv1.conv.weight"
+UP_TO_8 = {16: "n", 32: "s", 48: "m", 64: "l", 80: "x"}
+FROM_11 = {16: "n", 32: "s", 64: "m", 96: "x"}
+YOLO = (  # family, keys that its networks have and their neighbours lack, size by first channels
+    ("yolov5", ("model.24.m.0.weight",), UP_TO_8),
+    ("yolov8", ("model.22.cv3.2.2.weight", "model.12.m.0.cv1.conv.weight"), UP_TO_8),
+    ("yolo26", ("model.23.one2one_cv3.2.2.weight", "model.10.m.0.ffn.0.conv.weight"), FROM_11),
+    ("yolo11", ("model.23.cv3.2.2.weight", "model.10.m.0.ffn.0.conv.weight"), FROM_11),
+)
 
 MARKS = (  # keys, and the architecture that has them all; the first that fits decides
     (("backbone.ERBlock_2.0.rbr_dense.conv.weight",), "yolov6s"),
@@ -29,6 +37,15 @@ def recognise(state):
     state: mapping from key to tensor, or to anything with a shape.
     """
     keys = {key.removeprefix("module."): value for key, value in state.items()}
-    if "model.24.m.0.weight" in keys and "model.0.conv.weight" in keys:
-        return YOLOV5_SIZES.get(keys["model.0.conv.weight"].shape[0], "yolov5")
-    return next((name for marks, name in MARKS if all(key in keys for key in marks)), None)
+    fits = (name for marks, name in MARKS if all(key in keys for key in marks))
+    return _yolo(keys) or next(fits, None)
+
+
+def _yolo(keys):
+    families = (entry for entry in YOLO if all(key in keys for key in (FIRST, *entry[1])))
+    family, _, sizes = next(families, (None, (), {}))
+    if family is None:
+        return None
+    size = sizes.get(keys[FIRST].shape[0], "")
+    # From release 11 on, m and l are of one width, and l repeats what m has once.
+    return family + ("l" if sizes is FROM_11 and size == "m" and REPEATED in keys else size)

@@ -1,6 +1,8 @@
 """COCO JSON: boxes, polygons, run-length masks, crowds."""
 
 import json
+import os
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,29 +20,33 @@ class CocoDataset(Dataset):
 
     Category ids may have gaps; classes are their sorted order. The samples are sorted by image id.
 
-    images : folder of the images.
-    annotations : the JSON file.
-    classes : names to map the categories onto, by name.
-    with_background : put a class "background" at index 0.
-    masks : optional folder of PNG class masks, named like the images, for `labels()`.
-    only : optional COCO JSON file; only images whose ids it lists are taken.
-    stuff : optional COCO JSON file of regions that no model is to find (as COCO's stuff_*.json),
-        for the same image ids; regions of a class of the dataset are left out.
-    unknown : "error" or "ignore", for annotations of a class that is not in `classes`.
+    Args:
+        images: folder of the images.
+        annotations: the JSON file.
+        classes: names to map the categories onto, by name.
+        with_background: put a class "background" at index 0.
+        masks: folder of PNG class masks, named like the images, for `labels()`.
+        only: COCO JSON file; only images whose ids it lists are taken.
+        unknown: "error" or "ignore", for annotations of a class that is not in `classes`.
+        stuff: COCO JSON file of regions that no model is to find (as COCO's stuff_*.json), for
+            the same image ids; regions of a class of the dataset are left out.
+
+    Raises:
+        InputError: a file is missing or damaged, or contradicts itself.
     """
 
     format = "coco"
 
     def __init__(
         self,
-        images,
-        annotations,
-        classes=None,
-        with_background=False,
-        masks=None,
-        only=None,
-        unknown="error",
-        stuff=None,
+        images: str | os.PathLike,
+        annotations: str | os.PathLike,
+        classes: Sequence[str] | None = None,
+        with_background: bool = False,
+        masks: str | os.PathLike | None = None,
+        only: str | os.PathLike | None = None,
+        unknown: str = "error",
+        stuff: str | os.PathLike | None = None,
     ):
         self.source = Path(annotations)
         content = _read_json(self.source)
@@ -73,9 +79,9 @@ class CocoDataset(Dataset):
         self._places = [places[entry["id"]] for entry in self.entries]
 
     @property
-    def listed(self):
+    def listed(self) -> tuple[str, ...]:
         """Ids in the order of `images` in the JSON file."""
-        return tuple(id for _, id in sorted(zip(self._places, self.ids, strict=True)))
+        return tuple(name for _, name in sorted(zip(self._places, self.ids, strict=True)))
 
     def _by_image(self, content):
         found = {entry["id"]: [] for entry in content["images"]}
@@ -186,8 +192,22 @@ class _Stuff:
         return regions
 
 
-def draw_mask(segmentation, size, where):
-    """(h, w) bool of a COCO segmentation: polygons or run lengths; None where there is none."""
+def draw_mask(
+    segmentation: list | dict | None, size: tuple[int, int], where: str
+) -> np.ndarray | None:
+    """The pixels of a COCO segmentation.
+
+    Args:
+        segmentation: polygons or run lengths.
+        size: (height, width) of the image.
+        where: file and annotation, for errors.
+
+    Returns:
+        (h, w) bool; None where nothing is drawn.
+
+    Raises:
+        InputError: it is neither, or of another size.
+    """
     height, width = size
     try:
         if isinstance(segmentation, list):

@@ -1,5 +1,6 @@
 """Image files as RGB arrays."""
 
+import os
 import struct
 from pathlib import Path
 
@@ -23,15 +24,22 @@ _DAMAGE = (
 )
 
 
-def read_image(path, size=None):
-    """An image file as (h, w, 3) uint8 RGB, upright as its EXIF orientation says.
-
-    size : the (height, width) that annotations refer to, if known. Where it is that of the stored
-        pixels and not that of the upright image, the annotations were made on the stored pixels,
-        and these are returned.
+def read_image(path: str | os.PathLike, size: tuple[int, int] | None = None) -> np.ndarray:
+    """An image file as RGB, upright as its EXIF orientation says.
 
     Greyscale, palette, 16-bit and CMYK files are converted; an alpha channel is dropped.
-    Raises InputError for a file that is missing, unreadable, or of another size.
+
+    Args:
+        path: the file.
+        size: the (height, width) that annotations refer to, if known. Where it is that of the
+            stored pixels and not that of the upright image, the annotations were made on the
+            stored pixels, and these are returned.
+
+    Returns:
+        (h, w, 3) uint8.
+
+    Raises:
+        InputError: the file is missing, unreadable, or of another size.
     """
     path = Path(path)
     try:
@@ -56,7 +64,7 @@ def read_image(path, size=None):
     return pixels
 
 
-def image_size(path, size=None):
+def image_size(path: str | os.PathLike, size: tuple[int, int] | None = None) -> tuple[int, int]:
     """(height, width) that `read_image` would return, from the file's header alone."""
     path = Path(path)
     try:
@@ -70,10 +78,13 @@ def image_size(path, size=None):
         ) from error
 
 
-def check_image(path):
-    """Raise InputError unless the whole image can be decoded.
+def check_image(path: str | os.PathLike) -> None:
+    """Check that the whole image can be decoded.
 
     JPEG files are decoded at an eighth of their size, which finds the same damage sooner.
+
+    Raises:
+        InputError: it cannot.
     """
     path = Path(path)
     try:
@@ -88,8 +99,12 @@ def check_image(path):
         ) from error
 
 
-def read_labels(path):
-    """A PNG of class indices as (h, w) uint8; InputError for a missing or coloured file."""
+def read_labels(path: str | os.PathLike) -> np.ndarray:
+    """A PNG of class indices as (h, w) uint8.
+
+    Raises:
+        InputError: the file is missing, damaged or coloured.
+    """
     path = Path(path)
     try:
         with Image.open(path) as image:
@@ -112,8 +127,12 @@ def read_labels(path):
     return labels.astype(np.uint8)
 
 
-def find_images(folder):
-    """Image files below a folder as sorted relative paths; InputError if there are none."""
+def find_images(folder: str | os.PathLike) -> list[Path]:
+    """Image files below a folder as sorted relative paths.
+
+    Raises:
+        InputError: there are none.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; check the path of the images")

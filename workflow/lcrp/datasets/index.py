@@ -1,15 +1,16 @@
 """The table of a dataset's images, made once."""
 
-import hashlib
 import os
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from lcrp.datasets.images import check_image, image_size
+from lcrp.datasets.sample import Dataset, Sample
 from lcrp.errors import InputError
+from lcrp.files import sha256, whole
 
 COLUMNS = (
     "id",
@@ -24,20 +25,31 @@ COLUMNS = (
 SEPARATOR = ";"
 
 
-def write_index(dataset, path, limit=None, progress=None):
-    """Write one row per image as CSV, whole or not at all; returns the table.
+def write_index(
+    dataset: Dataset,
+    path: str | os.PathLike,
+    limit: int | None = None,
+    progress: Callable[[Sequence], Iterable] = iter,
+) -> pd.DataFrame:
+    """Write one row per image as CSV, whole or not at all.
 
     Columns: id, file (below the dataset's images), height and width (pixels; 0 if unknown),
     classes (names, separated by ";"), sha256 (of the file), annotation (sha256 of what is
     annotated), status ("ok"; "unreadable" for an image that cannot be decoded; "wrong-size" for one
     that is not of the annotated size).
 
-    limit : take only the first images.
-    progress : show a bar; None shows it on terminals only.
+    Args:
+        dataset: whose images.
+        path: the file to write.
+        limit: take only the first images.
+        progress: wraps the samples, as tqdm does.
 
-    Raises InputError for a missing image or a wrong annotation.
+    Returns:
+        The table.
+
+    Raises:
+        InputError: an image is missing, or an annotation wrong.
     """
-    path = Path(path)
     samples = dataset[: limit or len(dataset)]
     missing = [sample.path for sample in samples if not sample.path.is_file()]
     if missing:
@@ -45,23 +57,21 @@ def write_index(dataset, path, limit=None, progress=None):
             f"{missing[0]}: no such image, though the dataset lists it ({len(missing)} of "
             f"{len(samples)} are missing); check the folder, or get the files"
         )
-    hidden = None if progress is None else not progress
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         rows = pool.map(index_row, samples)
-        rows = list(tqdm(rows, desc="Indexing images", total=len(samples), disable=hidden))
+        rows = [row for _, row in zip(progress(samples), rows, strict=True)]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        table.to_csv(partial, index=False)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole(path) as part:
+        table.to_csv(part, index=False)
     return table
 
 
-def read_index(path):
-    """The table that `write_index` wrote, ids and classes as text; InputError if it is not one."""
+def read_index(path: str | os.PathLike) -> pd.DataFrame:
+    """The table that `write_index` wrote, with ids and classes as text.
+
+    Raises:
+        InputError: the file is no such table.
+    """
     path = Path(path)
     try:
         table = pd.read_csv(
@@ -77,7 +87,7 @@ def read_index(path):
     return table
 
 
-def index_row(sample):
+def index_row(sample: Sample) -> dict:
     """The row of one sample; see `write_index`."""
     size = sample.dataset.declared_size(sample)
     try:
@@ -96,7 +106,7 @@ def index_row(sample):
         "height": size[0],
         "width": size[1],
         "classes": SEPARATOR.join(names),
-        "sha256": hashlib.sha256(sample.path.read_bytes()).hexdigest(),
+        "sha256": sha256(sample.path),
         "annotation": sample.annotation_sha256(),
         "status": status,
     }

@@ -1,5 +1,7 @@
 """Semantic masks: one class index per pixel."""
 
+import os
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -21,15 +23,27 @@ class MaskDataset(Dataset):
     The images of a folder and the masks of another, of the same name. An image without a mask is
     not annotated; pixels of 255 are void.
 
-    images, masks : the folders.
-    classes : names by the masks' values.
-    model_classes : names to map them onto, by name.
-    unknown : "error" or "ignore", for pixels of a class that is not in `model_classes`.
+    Args:
+        images: folder of the images.
+        masks: folder of the masks.
+        classes: names by the masks' values.
+        model_classes: names to map them onto, by name.
+        unknown: "error" or "ignore", for pixels of a class that is not in `model_classes`.
+
+    Raises:
+        InputError: a folder is missing or empty.
     """
 
     format = "masks"
 
-    def __init__(self, images, masks, classes, model_classes=None, unknown="error"):
+    def __init__(
+        self,
+        images: str | os.PathLike,
+        masks: str | os.PathLike,
+        classes: Sequence[str],
+        model_classes: Sequence[str] | None = None,
+        unknown: str = "error",
+    ):
         files = find_images(images)
         if not Path(masks).is_dir():
             raise InputError(f"{masks}: no such folder; check the path of the masks")
@@ -49,7 +63,7 @@ class MaskDataset(Dataset):
         mask = self.mask_files[sample.number]
         return image_size(mask) if mask else None
 
-    def to_own(self, labels, path):
+    def to_own(self, labels: np.ndarray, path: Path) -> np.ndarray:
         """The mask's values as the dataset's own class indices, 255 for void."""
         surplus = labels[(labels >= len(self.class_map.own)) & (labels != VOID)]
         if surplus.size:
@@ -108,14 +122,26 @@ class MaskDataset(Dataset):
 class VocDataset(MaskDataset):
     """Pascal VOC's segmentation (http://host.robots.ox.ac.uk/pascal/VOC/voc2012/).
 
-    root : the folder with JPEGImages, SegmentationClass and ImageSets, or one above it.
-    split : a list in ImageSets/Segmentation.
-    classes : names to map the 21 classes onto, by name.
+    Args:
+        root: the folder with JPEGImages, SegmentationClass and ImageSets, or one above it.
+        split: a list in ImageSets/Segmentation.
+        classes: names to map the 21 classes onto, by name.
+        unknown: "error" or "ignore", for pixels of a class that is not in `classes`.
+
+    Raises:
+        InputError: a folder, the list or a mask is missing.
     """
 
     format = "voc"
 
-    def __init__(self, root, split="trainval", classes=None, unknown="error"):
+    def __init__(
+        self,
+        root: str | os.PathLike,
+        split: str = "trainval",
+        classes: Sequence[str] | None = None,
+        unknown: str = "error",
+    ):
+        # Imported here: the package of models loads torch.
         from lcrp.models.class_names import VOC
 
         root = _find_root(root, "ImageSets/Segmentation", ("VOC2012", "VOCdevkit/VOC2012"))
@@ -137,14 +163,26 @@ class CityscapesDataset(MaskDataset):
     Label ids become the 19 train ids, every other label 19, "ground". Where only files of train
     ids exist they are taken as they are, 255 for void.
 
-    root : the folder with leftImg8bit and gtFine.
-    split : "train", "val" or "test".
-    classes : names to map the 20 classes onto, by name.
+    Args:
+        root: the folder with leftImg8bit and gtFine.
+        split: "train", "val" or "test".
+        classes: names to map the 20 classes onto, by name.
+        unknown: "error" or "ignore", for pixels of a class that is not in `classes`.
+
+    Raises:
+        InputError: a folder or a mask is missing.
     """
 
     format = "cityscapes"
 
-    def __init__(self, root, split="val", classes=None, unknown="error"):
+    def __init__(
+        self,
+        root: str | os.PathLike,
+        split: str = "val",
+        classes: Sequence[str] | None = None,
+        unknown: str = "error",
+    ):
+        # Imported here: the package of models loads torch.
         from lcrp.models.class_names import CITYSCAPES
 
         root = _find_root(root, f"leftImg8bit/{split}", ())

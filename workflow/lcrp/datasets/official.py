@@ -1,5 +1,6 @@
 """Where the official archives put their files, once unpacked into one folder."""
 
+import os
 from pathlib import Path
 
 from lcrp.errors import InputError
@@ -24,10 +25,11 @@ OFFICIAL = {
 _PATHS = ("images", "annotations", "only", "root")
 
 
-def official_spec(name, folder):
+def official_spec(name: str, folder: str | os.PathLike) -> dict[str, str]:
     """What `open_dataset` reads for a dataset of the table, unpacked into a folder.
 
-    Raises InputError for an unknown name.
+    Raises:
+        InputError: the name is unknown.
     """
     if name not in OFFICIAL:
         raise InputError(f"dataset {name}: unknown; known are {', '.join(OFFICIAL)}")

@@ -1,6 +1,7 @@
 """From an entry of the configuration to a dataset."""
 
 import inspect
+from collections.abc import Mapping, Sequence
 
 from lcrp.datasets.coco import CocoDataset
 from lcrp.datasets.folder import FolderDataset
@@ -22,17 +23,19 @@ FORMATS = {
 }
 
 
-def open_dataset(spec, classes=None) -> Dataset:
+def open_dataset(spec: Mapping, classes: Sequence[str] | None = None) -> Dataset:
     """The dataset that a specification describes; no image is opened.
 
-    spec : dict with `format` ("coco", "folder", "voc", "cityscapes", "masks", "yolo") and the
-        arguments of that format's class. `classes` in it names the model's classes, onto which the
-        dataset's are mapped by name; for "masks" and "yolo", whose files hold bare indices, it
-        names those.
-    classes : the model's classes, onto which the dataset's are mapped by name, in any format.
+    Args:
+        spec: `format` ("coco", "folder", "voc", "cityscapes", "masks", "yolo") and the arguments
+            of that format's class. `classes` in it names the model's classes, onto which the
+            dataset's are mapped by name; for "masks" and "yolo", whose files hold bare indices,
+            it names those.
+        classes: the model's classes, onto which the dataset's are mapped by name, in any format.
 
-    Raises InputError for an unknown format or argument, a missing file, a damaged or contradictory
-    annotation.
+    Raises:
+        InputError: the format or an argument is unknown, a file is missing, an annotation is
+            damaged or contradicts another.
     """
     entries = {key: value for key, value in spec.items() if value is not None}
     name = entries.pop("format", None)

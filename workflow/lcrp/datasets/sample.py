@@ -12,17 +12,20 @@ import numpy as np
 from lcrp.datasets.images import image_size, read_image
 from lcrp.errors import InputError
 
-VOID = 255
+VOID = 255  # in class maps: pixels that do not count
 
 
 @dataclass
 class Thing:
     """One annotated object, or one class region of a semantic mask.
 
-    id : unique within the image.
-    class_index, class_name : in the classes of the dataset.
-    box : (x1, y1, x2, y2), pixels of the original image.
-    crowd : a region of many objects that were not told apart.
+    Attributes:
+        id: unique within the image.
+        class_index: in the classes of the dataset.
+        class_name: its name there.
+        box: (x1, y1, x2, y2), pixels of the original image.
+        crowd: whether it is a region of many objects that were not told apart.
+        draw: makes the mask.
     """
 
     id: str
@@ -32,7 +35,7 @@ class Thing:
     crowd: bool = False
     draw: Callable[[], np.ndarray | None] = field(default=lambda: None, repr=False)
 
-    def mask(self):
+    def mask(self) -> np.ndarray | None:
         """(h, w) bool in original pixels, or None where only the box is annotated."""
         return self.draw()
 
@@ -40,58 +43,67 @@ class Thing:
 class Sample:
     """One image of a dataset with its annotation; nothing is read before it is asked for.
 
-    id : unique within the dataset, fit for a file name.
-    file : path of the image below the dataset's images.
-    path : path of the image.
+    Attributes:
+        dataset: it is one of this dataset's.
+        number: its position there.
+        id: unique within the dataset, fit for a file name.
+        file: path of the image below the dataset's images.
+        path: path of the image.
     """
 
-    def __init__(self, dataset, number):
+    def __init__(self, dataset: "Dataset", number: int):
         self.dataset, self.number = dataset, number
         self.id = dataset.ids[number]
         self.file = dataset.files[number].as_posix()
         self.path = dataset.images / dataset.files[number]
 
     @cached_property
-    def size(self):
+    def size(self) -> tuple[int, int]:
         """(height, width), pixels: what the annotation says, else what the file says."""
         declared = self.dataset.declared_size(self)
         return tuple(declared) if declared else image_size(self.path)
 
     @property
-    def height(self):
+    def height(self) -> int:
+        """Pixels."""
         return self.size[0]
 
     @property
-    def width(self):
+    def width(self) -> int:
+        """Pixels."""
         return self.size[1]
 
-    def image(self):
-        """(h, w, 3) uint8 RGB, upright; InputError if it cannot be read."""
+    def image(self) -> np.ndarray:
+        """(h, w, 3) uint8 RGB, upright.
+
+        Raises:
+            InputError: it cannot be read.
+        """
         return read_image(self.path, self.dataset.declared_size(self))
 
     @cached_property
-    def things(self):
+    def things(self) -> list[Thing]:
         """The annotated objects with an area, in the annotation's order."""
         return self.dataset.read_things(self)
 
     @cached_property
-    def stuff(self):
+    def stuff(self) -> list[Thing]:
         """Annotated regions that no model is to find, as water or sky, as things; often none.
 
         Their class index is -1: their classes are none of the dataset's.
         """
         return self.dataset.read_stuff(self)
 
-    def labels(self):
+    def labels(self) -> np.ndarray | None:
         """(h, w) uint8 class indices, 255 for void, or None without annotation."""
         return self.dataset.read_labels(self)
 
     @property
-    def classes_present(self):
+    def classes_present(self) -> tuple[int, ...]:
         """Indices of the annotated classes, ascending; the background is not one of them."""
         return tuple(sorted({thing.class_index for thing in self.things}))
 
-    def annotation_sha256(self):
+    def annotation_sha256(self) -> str:
         """Fingerprint of what is annotated in this image."""
         return hashlib.sha256(self.dataset.annotation_bytes(self)).hexdigest()
 
@@ -102,11 +114,13 @@ class Sample:
 class Dataset(Sequence):
     """Samples in a fixed order.
 
-    format : name of the format.
-    classes : names by class index.
-    background : indices of classes that stand for everything else.
-    annotated : whether there is an annotation at all.
-    images : folder that `files` are relative to.
+    Attributes:
+        format: name of the format.
+        annotated: whether there is an annotation at all.
+        images: folder that `files` are relative to.
+        files: the images.
+        ids: of the samples.
+        class_map: the classes, and those of the model onto which they are mapped.
     """
 
     format = ""
@@ -120,11 +134,13 @@ class Dataset(Sequence):
         self._numbers = {name: number for number, name in enumerate(self.ids)}
 
     @property
-    def classes(self):
+    def classes(self) -> tuple[str, ...]:
+        """Names by class index."""
         return self.class_map.classes
 
     @property
-    def background(self):
+    def background(self) -> frozenset[int]:
+        """Indices of classes that stand for everything else."""
         return self.class_map.background
 
     def __len__(self):
@@ -141,34 +157,38 @@ class Dataset(Sequence):
         return Sample(self, range(len(self))[number])
 
     @property
-    def listed(self):
+    def listed(self) -> tuple[str, ...]:
         """Ids in the order in which the dataset's own list or annotation file names them."""
         return self.ids
 
     @property
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """sha256 of what the samples of one analysis must share: the format and the classes."""
         facts = json.dumps([self.format, self.classes, sorted(self.background)])
         return hashlib.sha256(facts.encode()).hexdigest()
 
-    def declared_size(self, sample):
+    def declared_size(self, sample: Sample) -> tuple[int, int] | None:
         """(height, width) that the annotation refers to, or None."""
         return None
 
-    def read_things(self, sample):
+    def read_things(self, sample: Sample) -> list[Thing]:
+        """What `Sample.things` holds."""
         return []
 
-    def read_stuff(self, sample):
+    def read_stuff(self, sample: Sample) -> list[Thing]:
+        """What `Sample.stuff` holds."""
         return []
 
-    def read_labels(self, sample):
+    def read_labels(self, sample: Sample) -> np.ndarray | None:
+        """What `Sample.labels` returns."""
         return None
 
-    def annotation_bytes(self, sample):
+    def annotation_bytes(self, sample: Sample) -> bytes:
+        """Bytes that change with what is annotated in an image, and only then."""
         return b""
 
 
-def name_ids(files):
+def name_ids(files: Sequence[Path]) -> tuple[str, ...]:
     """Ids of image files: their stems, or where two share one, their paths with dashes."""
     stems = [file.stem for file in files]
     if len(set(stems)) == len(stems):
@@ -179,7 +199,7 @@ def name_ids(files):
     return tuple("-".join(file.parts) for file in files)
 
 
-def paint(things, size, fill):
+def paint(things: Sequence[Thing], size: tuple[int, int], fill: int) -> np.ndarray:
     """(h, w) uint8 class indices of things, small ones over large ones, `fill` elsewhere."""
     labels = np.full(size, fill, np.uint8)
     drawn = [(thing.class_index, thing.mask()) for thing in things]
@@ -189,13 +209,13 @@ def paint(things, size, fill):
     return labels
 
 
-def box_of(mask):
+def box_of(mask: np.ndarray) -> tuple[float, float, float, float]:
     """(x1, y1, x2, y2) around the true pixels of a mask, in pixels."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return tuple(float(v) for v in (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
 
 
-def has_area(box, size):
+def has_area(box: Sequence[float], size: tuple[int, int]) -> bool:
     """Whether a box covers any part of an image of (height, width)."""
     height, width = size
     x1, y1, x2, y2 = box

@@ -1,5 +1,7 @@
 """YOLO text labels: one line per object."""
 
+import os
+from collections.abc import Sequence
 from functools import partial
 from math import isfinite
 from pathlib import Path
@@ -10,7 +12,7 @@ from lcrp.datasets.images import find_images
 from lcrp.datasets.sample import Dataset, Thing, has_area, paint
 from lcrp.errors import InputError
 
-# Writers of labels round: a box may leave the image by as much.
+# A box may leave the image by as much, since writers of labels round.
 SLACK = 0.01
 
 
@@ -20,15 +22,27 @@ class YoloDataset(Dataset):
     A line is `class x y width height` (centre and size) or `class x1 y1 x2 y2 x3 y3 ...` (an
     outline), relative to the image. An image without a text file shows no object.
 
-    images, labels : the folders.
-    classes : names by class index.
-    model_classes : names to map them onto, by name.
-    unknown : "error" or "ignore", for objects of a class that is not in `model_classes`.
+    Args:
+        images: folder of the images.
+        labels: folder of the text files.
+        classes: names by class index.
+        model_classes: names to map them onto, by name.
+        unknown: "error" or "ignore", for objects of a class that is not in `model_classes`.
+
+    Raises:
+        InputError: a folder is missing, or no text file is named like an image.
     """
 
     format = "yolo"
 
-    def __init__(self, images, labels, classes, model_classes=None, unknown="error"):
+    def __init__(
+        self,
+        images: str | os.PathLike,
+        labels: str | os.PathLike,
+        classes: Sequence[str],
+        model_classes: Sequence[str] | None = None,
+        unknown: str = "error",
+    ):
         files = find_images(images)
         if not Path(labels).is_dir():
             raise InputError(f"{labels}: no such folder; check the path of the labels")

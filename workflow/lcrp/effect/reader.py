@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torchvision.ops import box_iou
 
 from lcrp.attribution import Explainer, forward
+from lcrp.models.boxes import box_iou
 from lcrp.object_masks import FOUND
 
 

@@ -1,21 +1,14 @@
 """One safetensors file and one manifest from any checkpoint; everything downstream reads these."""
 
-import hashlib
 import json
-import os
 from pathlib import Path
 
 from safetensors.torch import save_file
 
 from lcrp.checkpoints.reading import read_checkpoint
 from lcrp.errors import InputError
+from lcrp.files import sha256, whole
 from lcrp.models.loading import load_model
-
-
-def sha256(path):
-    """Hexadecimal sha256 of a file."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def manifest_of(weights):
@@ -59,15 +52,12 @@ def convert(source, destination, architecture, classes=None, options=None):
         "classes": list(model.classes),
     }
     renamed, dropped = compare_keys(state, weights)
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    partial = destination.with_name(f".{destination.name}.{os.getpid()}.partial")
-    partial_manifest = partial.with_suffix(".manifest")
-    try:
-        save_file(_separate(weights), partial, metadata={"lcrp": json.dumps(description)})
+    with whole(destination) as part, whole(manifest_of(destination)) as part_manifest:
+        save_file(_separate(weights), part, metadata={"lcrp": json.dumps(description)})
         manifest = {
             "source": source.name,
             "source_sha256": sha256(source),
-            "sha256": sha256(partial),
+            "sha256": sha256(part),
             "task": model.task,
             **description,
             "classes_found": list(found) if found else None,
@@ -80,12 +70,7 @@ def convert(source, destination, architecture, classes=None, options=None):
             "dropped": info["dropped"] | dropped,
             "why": _reasons(info["prefix"], renamed),
         }
-        partial_manifest.write_text(json.dumps(manifest, indent=2) + "\n")
-        partial.replace(destination)
-        partial_manifest.replace(manifest_of(destination))
-    finally:
-        partial.unlink(missing_ok=True)
-        partial_manifest.unlink(missing_ok=True)
+        part_manifest.write_text(json.dumps(manifest, indent=2) + "\n")
     return manifest
 
 

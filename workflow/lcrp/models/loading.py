@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 
@@ -10,14 +9,18 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from lcrp.checkpoints import read_checkpoint
+from lcrp.checkpoints.neighbours import neighbour
 from lcrp.checkpoints.recognition import recognise
-from lcrp.errors import InputError
+from lcrp.errors import InputError, nearest
 
 HOMES = {  # architecture: module and class
     "unet": ("unet", "UNet"),
     "deeplabv3plus": ("deeplabv3plus", "DeepLabV3Plus"),
     **{f"yolov5{size}": ("yolov5", "YOLOv5") for size in ("n", "s", "m", "l", "x", "")},
     **{f"yolov6{size}": ("yolov6", "YOLOv6") for size in ("s", "")},
+    **{f"yolov8{size}": ("yolov8", "YOLOv8") for size in ("n", "s", "m", "l", "x", "")},
+    **{f"yolo11{size}": ("yolo11", "YOLO11") for size in ("n", "s", "m", "l", "x", "")},
+    **{f"yolo26{size}": ("yolo26", "YOLO26") for size in ("n", "s", "m", "l", "x", "")},
     "ssd512": ("ssd", "SSD512"),
     **{
         name: ("torchvision_models", "TorchvisionSegmentation")
@@ -112,9 +115,7 @@ class _Uninitialised(TorchFunctionMode):
 
 def _family(name):
     if name not in HOMES:
-        near = get_close_matches(str(name), HOMES, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(HOMES)}"
-        raise InputError(f"{name}: no such architecture; {hint}")
+        raise InputError(f"{name}: no such architecture; nearest: {nearest(name, HOMES)}")
     module, attribute = HOMES[name]
     return getattr(import_module(f"lcrp.models.{module}"), attribute)
 
@@ -168,6 +169,9 @@ def _check(source, model, state):
 
 def _mismatch(source, model, state, expected, missing, surplus, differing):
     name = model.architecture
+    near = neighbour(state)
+    if near:
+        return f"{source}: it holds {near.what}, not {name}; {near.remedy}"
     found = recognise(state)
     count = type(model).class_count(state)
     other = count is not None and count != len(model.classes)

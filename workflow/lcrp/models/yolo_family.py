@@ -17,8 +17,13 @@ MOST_BEFORE_SUPPRESSION = 30000
 
 
 class YOLO(DetectionModel):
-    """A detector whose boxes have an objectness and independent class scores."""
+    """A detector whose boxes have independent class scores, and an objectness up to release 6.
 
+    candidates, evaluation: what is kept for targets, and as the family's own evaluation does.
+    """
+
+    candidates = CANDIDATES
+    evaluation = EVALUATION
     default_classes = class_names.COCO
     pixels = UNIT
     side_multiple = 32
@@ -37,18 +42,19 @@ class YOLO(DetectionModel):
         best, found.labels = found.scores.max(dim=1)
         found.confidence = found.confidence * best
         found = found[found.confidence > threshold]
-        return found[self._kept(found, CANDIDATES)]
+        return found[self._kept(found, self.candidates)]
 
     def _evaluated(self, outputs):
-        found = self._levels(outputs, EVALUATION.confidence)
+        least = self.evaluation.confidence
+        found = self._levels(outputs, least)
         # Every class above the threshold counts, not a box's best class alone.
         confidence = found.confidence[:, None] * found.scores
-        rows, labels = (confidence > EVALUATION.confidence).nonzero(as_tuple=True)
+        rows, labels = (confidence > least).nonzero(as_tuple=True)
         confidence = confidence[rows, labels]
         first = ranked(confidence, MOST_BEFORE_SUPPRESSION)
         found = found[rows[first]]
         found.labels, found.confidence = labels[first], confidence[first]
-        return found[self._kept(found, EVALUATION)]
+        return found[self._kept(found, self.evaluation)]
 
     def _kept(self, found, rule):
         return suppress(found.boxes, found.confidence, found.labels, rule.iou, rule.most)
@@ -56,6 +62,26 @@ class YOLO(DetectionModel):
     def _levels(self, outputs, threshold) -> Detections:
         """Boxes of one image whose objectness exceeds the threshold, with it as confidence.
 
-        In the order of strides, anchors, rows, columns.
+        Without objectness: those whose best class score does, with a confidence of one. In the
+        order of strides, anchors, rows, columns.
         """
         raise NotImplementedError
+
+
+def multiples(architecture, sizes, usual, depth, width):
+    """Depth and width multiples of an architecture, and the options that say so.
+
+    sizes: {architecture: (depth, width, ...)} of those that have fixed ones; the name of the
+        family alone takes `depth` and `width`, by default those of the size `usual`.
+    """
+    if architecture in sizes:
+        if (depth, width) != (None, None):
+            family = usual[:-1]
+            raise InputError(
+                f"{architecture}: depth and width are fixed; "
+                f'use the architecture "{family}" to choose them'
+            )
+        return *sizes[architecture][:2], {}
+    depth = sizes[usual][0] if depth is None else depth
+    width = sizes[usual][1] if width is None else width
+    return depth, width, {"depth": depth, "width": width}

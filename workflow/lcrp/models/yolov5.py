@@ -13,7 +13,17 @@ from torch import nn
 from lcrp.errors import InputError
 from lcrp.models.boxes import cells, corners
 from lcrp.models.predictions import Detections
-from lcrp.models.yolo_family import STRIDES, YOLO
+from lcrp.models.yolo_blocks import (
+    C3,
+    SPPF,
+    Concat,
+    Conv,
+    Layers,
+    repeated,
+    rounded_up,
+    with_batch_norms,
+)
+from lcrp.models.yolo_family import STRIDES, YOLO, multiples
 
 SIZES = {  # depth and width multiples
     "yolov5n": (0.33, 0.25),
@@ -28,73 +38,6 @@ ANCHORS = (  # width and height in pixels, three per stride
     ((116, 90), (156, 198), (373, 326)),
 )
 SOURCES = {12: (11, 6), 16: (15, 4), 19: (18, 14), 22: (21, 10), 24: (17, 20, 23)}
-
-
-class Conv(nn.Module):
-    """Convolution without bias, batch norm, SiLU."""
-
-    def __init__(self, inputs, outputs, kernel=1, stride=1, padding=None):
-        super().__init__()
-        padding = kernel // 2 if padding is None else padding
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
-        self.bn = nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.03)
-        self.act = nn.SiLU(inplace=True)
-
-    def forward(self, x):
-        return self.act(self.bn(self.conv(x)))
-
-
-class Bottleneck(nn.Module):
-    """1x1, then 3x3 convolution; plus the input where there is a shortcut."""
-
-    def __init__(self, channels, shortcut):
-        super().__init__()
-        self.cv1 = Conv(channels, channels)
-        self.cv2 = Conv(channels, channels, 3)
-        self.shortcut = shortcut
-
-    def forward(self, x):
-        y = self.cv2(self.cv1(x))
-        return x + y if self.shortcut else y
-
-
-class C3(nn.Module):
-    """Half of the channels through bottlenecks, half past them, then mixed."""
-
-    def __init__(self, inputs, outputs, repeats, shortcut=True):
-        super().__init__()
-        hidden = outputs // 2
-        self.cv1 = Conv(inputs, hidden)
-        self.cv2 = Conv(inputs, hidden)
-        self.cv3 = Conv(2 * hidden, outputs)
-        self.m = nn.Sequential(*(Bottleneck(hidden, shortcut) for _ in range(repeats)))
-
-    def forward(self, x):
-        return self.cv3(torch.cat([self.m(self.cv1(x)), self.cv2(x)], dim=1))
-
-
-class SPPF(nn.Module):
-    """Spatial pyramid pooling: a chain of three 5x5 max pools, all four stages mixed."""
-
-    def __init__(self, channels):
-        super().__init__()
-        hidden = channels // 2
-        self.cv1 = Conv(channels, hidden)
-        self.cv2 = Conv(4 * hidden, channels)
-        self.m = nn.MaxPool2d(5, stride=1, padding=2)
-
-    def forward(self, x):
-        x = self.cv1(x)
-        once = self.m(x)
-        twice = self.m(once)
-        return self.cv2(torch.cat([x, once, twice, self.m(twice)], dim=1))
-
-
-class Concat(nn.Module):
-    """Concatenation of channels, at its place in the list of layers."""
-
-    def forward(self, features):
-        return torch.cat(features, dim=1)
 
 
 class Detect(nn.Module):
@@ -113,58 +56,42 @@ class Detect(nn.Module):
         return tuple(head(x) for head, x in zip(self.m, features, strict=True))
 
 
-class Network(nn.Module):
+class Network(Layers):
     """Images (B, 3, H, W) to three raw outputs (B, 3 * (5 + classes), H / stride, W / stride)."""
 
     def __init__(self, classes, depth, width, anchors):
-        super().__init__()
-
-        def wide(channels):
-            return math.ceil(width * channels / 8) * 8
-
-        def deep(repeats):
-            return max(round(depth * repeats), 1)
-
-        c64, c128, c256, c512, c1024 = (wide(c) for c in (64, 128, 256, 512, 1024))
-        self.model = nn.ModuleList(
+        c64, c128, c256, c512, c1024 = (rounded_up(width * c) for c in (64, 128, 256, 512, 1024))
+        n3, n6, n9 = (repeated(depth, n) for n in (3, 6, 9))
+        super().__init__(
             [
                 Conv(3, c64, 6, 2, 2),
                 Conv(c64, c128, 3, 2),
-                C3(c128, c128, deep(3)),
+                C3(c128, c128, n3),
                 Conv(c128, c256, 3, 2),
-                C3(c256, c256, deep(6)),
+                C3(c256, c256, n6),
                 Conv(c256, c512, 3, 2),
-                C3(c512, c512, deep(9)),
+                C3(c512, c512, n9),
                 Conv(c512, c1024, 3, 2),
-                C3(c1024, c1024, deep(3)),
+                C3(c1024, c1024, n3),
                 SPPF(c1024),
                 Conv(c1024, c512),
                 nn.Upsample(scale_factor=2, mode="nearest"),
                 Concat(),
-                C3(2 * c512, c512, deep(3), shortcut=False),
+                C3(2 * c512, c512, n3, shortcut=False),
                 Conv(c512, c256),
                 nn.Upsample(scale_factor=2, mode="nearest"),
                 Concat(),
-                C3(2 * c256, c256, deep(3), shortcut=False),
+                C3(2 * c256, c256, n3, shortcut=False),
                 Conv(c256, c256, 3, 2),
                 Concat(),
-                C3(2 * c256, c512, deep(3), shortcut=False),
+                C3(2 * c256, c512, n3, shortcut=False),
                 Conv(c512, c512, 3, 2),
                 Concat(),
-                C3(2 * c512, c1024, deep(3), shortcut=False),
+                C3(2 * c512, c1024, n3, shortcut=False),
                 Detect((c256, c512, c1024), classes, anchors),
-            ]
+            ],
+            SOURCES,
         )
-
-    def forward(self, images):
-        features = []
-        x = images
-        for index, layer in enumerate(self.model):
-            if index in SOURCES:
-                x = [features[source] for source in SOURCES[index]]
-            x = layer(x)
-            features.append(x)
-        return x
 
 
 class YOLOv5(YOLO):
@@ -191,33 +118,18 @@ class YOLOv5(YOLO):
             the training code, which shows one row or column less of some images.
         anchors: (3, 3, 2) widths and heights in pixels for strides 8, 16, 32.
         """
-        if architecture in SIZES and (depth, width) != (None, None):
-            raise InputError(
-                f"{architecture}: depth and width are fixed; "
-                f'use the architecture "yolov5" to choose them'
-            )
-        usual_depth, usual_width = SIZES.get(architecture, SIZES["yolov5n"])
-        options = {}
-        if architecture not in SIZES:
-            options = {
-                "depth": usual_depth if depth is None else depth,
-                "width": usual_width if width is None else width,
-            }
+        depth, width, options = multiples(architecture, SIZES, "yolov5n", depth, width)
         if anchors is not None:
             anchors = _valid_anchors(anchors)
             options["anchors"] = anchors
-        network = Network(
-            len(classes),
-            options.get("depth", usual_depth),
-            options.get("width", usual_width),
-            ANCHORS if anchors is None else anchors,
-        )
+        network = Network(len(classes), depth, width, ANCHORS if anchors is None else anchors)
         super().__init__(architecture, network, classes, input_size, options, sides)
 
     @classmethod
     def adapted(cls, state):
         # Release 6.0 also kept the anchors multiplied by the stride.
-        return {key: value for key, value in state.items() if key != "model.24.anchor_grid"}
+        kept = {key: value for key, value in state.items() if key != "model.24.anchor_grid"}
+        return with_batch_norms(_without_masks(kept))
 
     @classmethod
     def class_count(cls, state):
@@ -251,6 +163,21 @@ class YOLOv5(YOLO):
             base=(anchor * (5 + len(self.classes)) + 5) * area + cell,
             stride=torch.full_like(cell, area),
         )
+
+
+def _without_masks(state):
+    """The detector of a network for instance masks (-seg): its heads end in weights of masks."""
+    prototypes = state.get("model.24.proto.cv3.conv.weight")
+    if prototypes is None:
+        return state
+    kept = {}
+    for key, value in state.items():
+        if key.startswith("model.24.m."):
+            per_anchor = value.unflatten(0, (3, -1))
+            value = per_anchor[:, : per_anchor.shape[1] - len(prototypes)].flatten(0, 1)
+        if not key.startswith("model.24.proto."):
+            kept[key] = value
+    return kept
 
 
 def _valid_anchors(anchors):

@@ -10,10 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lcrp.errors import InputError
 from lcrp.models.boxes import cells, corners
 from lcrp.models.predictions import Detections
-from lcrp.models.yolo_family import STRIDES, YOLO
+from lcrp.models.yolo_family import STRIDES, YOLO, multiples
 
 SIZES = {"yolov6s": (0.33, 0.50)}  # depth and width multiples
 BACKBONE_CHANNELS = (64, 128, 256, 512, 1024)
@@ -267,15 +266,7 @@ class YOLOv6(YOLO):
         sides: how the letterbox makes resized sides whole: "rounded", or "truncated" as in
             the training code, which shows one row or column less of some images.
         """
-        if architecture in SIZES and (depth, width) != (None, None):
-            raise InputError(
-                f"{architecture}: depth and width are fixed; "
-                f'use the architecture "yolov6" to choose them'
-            )
-        usual_depth, usual_width = SIZES["yolov6s"]
-        depth = usual_depth if depth is None else depth
-        width = usual_width if width is None else width
-        options = {} if architecture in SIZES else {"depth": depth, "width": width}
+        depth, width, options = multiples(architecture, SIZES, "yolov6s", depth, width)
         network = Network(len(classes), depth, width)
         super().__init__(architecture, network, classes, input_size, options, sides)
 

@@ -1,7 +1,6 @@
 """Writes the scenes: PNG images and masks, COCO annotations, the truth."""
 
 import json
-import shutil
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -9,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from pycocotools import mask as run_lengths
-from tqdm import tqdm
 
+from lcrp.files import whole
 from lcrp.scenes.options import SceneOptions
 from lcrp.scenes.scene import draw_scene
 from lcrp.scenes.world import CONTEXTS, class_names, label_of, truth
@@ -89,7 +88,7 @@ def _write_png(path, pixels):
     path.write_bytes(cv2.imencode(".png", pixels)[1])
 
 
-def write_split(options, split, directory, workers=1, progress=None):
+def write_split(options, split, directory, workers=1, progress=iter):
     """Draws one split into a directory, which appears when it is complete.
 
     `images/*.png` (RGB), `masks/*.png` (0 background, then the classes in the order of
@@ -106,7 +105,7 @@ def write_split(options, split, directory, workers=1, progress=None):
         split: "train", "test" or "swapped".
         directory: replaced if it exists.
         workers: number of processes; the files do not depend on it.
-        progress: show a bar; None shows it on terminals only.
+        progress: a function that wraps the numbers of the scenes, such as tqdm.
 
     Returns:
         Path of the annotations.
@@ -115,9 +114,7 @@ def write_split(options, split, directory, workers=1, progress=None):
     if split not in SPLITS:
         raise ValueError(f"split is {split!r}; choose from {', '.join(SPLITS)}")
     directory = Path(directory)
-    part = directory.with_name(f".{directory.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
+    with whole(directory) as part:
         for name in ("images", "masks"):
             (part / name).mkdir(parents=True)
         entries = _write_pictures(options, split, part, workers, progress)
@@ -130,40 +127,27 @@ def write_split(options, split, directory, workers=1, progress=None):
         ):
             coco = {"images": images, "annotations": found, "categories": _categories(names)}
             (part / f"{name}.json").write_text(json.dumps(coco))
-        shutil.rmtree(directory, ignore_errors=True)
-        part.rename(directory)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
     return directory / "annotations.json"
 
 
 def _write_pictures(options, split, directory, workers, progress):
     count = options.train if split == "train" else options.test
     write = partial(_write_scene, options, split, directory)
-    bar = partial(
-        tqdm,
-        total=count,
-        desc=f"Drawing {split} scenes",
-        disable=None if progress is None else not progress,
-    )
     if workers > 1:
         with ProcessPoolExecutor(workers) as pool:
-            return list(bar(pool.map(write, range(count), chunksize=16)))
-    return [write(index) for index in bar(range(count))]
+            written = pool.map(write, range(count), chunksize=16)
+            return [entries for _, entries in zip(progress(range(count)), written, strict=True)]
+    return [write(index) for index in progress(range(count))]
 
 
 def write_truth(options, path):
-    """Writes `truth(options)` as JSON under a temporary name and renames it."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(truth(SceneOptions.from_config(options)), indent=2) + "\n")
-    part.rename(path)
-    return path
+    """Write `truth(options)` as JSON, whole or not at all; returns the path."""
+    with whole(path) as part:
+        part.write_text(json.dumps(truth(SceneOptions.from_config(options)), indent=2) + "\n")
+    return Path(path)
 
 
-def write_scenes(options, directory, workers=1, progress=None):
+def write_scenes(options, directory, workers=1, progress=iter):
     """Draws the whole dataset: `train/`, `test/`, `swapped/` and `truth.json` in a directory."""
     directory = Path(directory)
     for split in SPLITS:

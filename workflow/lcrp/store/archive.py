@@ -6,15 +6,12 @@ the hundreds of small arrays of a shard, needs one chunk in memory at a time, an
 arrays give the same bytes (entries carry a fixed date). Any Zarr v3 reader opens the result.
 """
 
-import errno
 import json
 import math
-import os
-import secrets
-import socket
 import struct
 import zipfile
 import zlib
+from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 
@@ -22,6 +19,7 @@ import numpy as np
 from numcodecs import Blosc, VLenUTF8, Zstd
 
 from lcrp.errors import InputError
+from lcrp.files import unwritable, whole
 
 # Measured in benchmarks/store.py: on real relevances as small as zstd 5, at many times its speed.
 COMPRESSOR = {"cname": "lz4", "clevel": 5, "shuffle": "bitshuffle"}
@@ -128,27 +126,6 @@ def _full(selection, shape):
     return selection + (slice(None),) * (len(shape) - len(selection))
 
 
-def _temporary(path):
-    name = f".{path.name}.{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}.part"
-    return path.with_name(name)
-
-
-def remove_leftovers(path):
-    """Remove temporary files of `path` whose writer, on this machine, no longer runs."""
-    path = Path(path)
-    prefix = f".{path.name}.{socket.gethostname()}-"
-    for leftover in path.parent.glob(f".{path.name}.*.part"):
-        process = leftover.name.removeprefix(prefix).split("-")[0]
-        if not leftover.name.startswith(prefix) or not process.isdigit():
-            continue
-        try:
-            os.kill(int(process), 0)
-        except ProcessLookupError:
-            leftover.unlink(missing_ok=True)
-        except OSError:
-            continue
-
-
 class ArchiveWriter:
     """A Zarr v3 hierarchy under construction; a context manager.
 
@@ -163,34 +140,26 @@ class ArchiveWriter:
         self._present = set()
 
     def __enter__(self):
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            remove_leftovers(self.path)
-            self._part = _temporary(self.path)
-            self._zip = zipfile.ZipFile(self._part, "x", zipfile.ZIP_STORED)
-        except OSError as error:
-            raise self._unwritable(error) from error
+        self._open = self._opened()
+        self._open.__enter__()
         return self
 
-    def __exit__(self, kind, error, traceback):
-        try:
-            if kind is None:
-                self._finish()
-        except OSError as failure:
-            kind, error = type(failure), failure
-        finally:
-            if kind is not None:
-                self._abandon()
-        if isinstance(error, OSError):
-            raise self._unwritable(error) from error
-        return False
+    def __exit__(self, *error):
+        return self._open.__exit__(*error)
 
-    def _unwritable(self, error):
-        remedy = {
-            errno.ENOSPC: "free space on the disk and run again",
-            errno.EDQUOT: "free space within the quota and run again",
-        }.get(error.errno, "check that its folder exists and may be written to")
-        return InputError(f"{self.path}: cannot be written ({error.strerror or error}); {remedy}")
+    @contextmanager
+    def _opened(self):
+        try:
+            with whole(self.path, durable=True) as part:
+                self._zip = zipfile.ZipFile(part, "x", zipfile.ZIP_STORED)
+                try:
+                    yield
+                    self._finish()
+                except BaseException:
+                    self._abandon()
+                    raise
+        except OSError as error:
+            raise unwritable(self.path, error) from error
 
     def _finish(self):
         for path, node in self.nodes.items():
@@ -199,14 +168,6 @@ class ArchiveWriter:
             text = json.dumps(node, separators=(",", ":"))
             self._put(f"{path}/zarr.json".lstrip("/"), text.encode(), zipfile.ZIP_DEFLATED)
         self._zip.close()
-        with open(self._part, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(self._part, self.path)
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
     def _below(self, path):
         # xarray looks for consolidated metadata in the group that it opens, and warns without.
@@ -218,12 +179,12 @@ class ArchiveWriter:
         return {"kind": "inline", "must_understand": False, "metadata": below}
 
     def _abandon(self):
+        # A zip file that is closed in the ordinary way writes its list of entries first.
         try:
             self._zip.fp.close()
             self._zip.fp = None
         except (OSError, AttributeError):
             pass
-        self._part.unlink(missing_ok=True)
 
     def _put(self, key, data, compression=zipfile.ZIP_STORED):
         entry = zipfile.ZipInfo(key, _DATE)

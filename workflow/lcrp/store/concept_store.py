@@ -1,6 +1,5 @@
 """Reading a concept store: lazy arrays, and data frames that answer questions."""
 
-from difflib import get_close_matches
 from functools import cached_property
 from numbers import Integral
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lcrp.errors import InputError
+from lcrp.errors import InputError, nearest
 from lcrp.store.best_rows import RANKED, pick
 from lcrp.store.format import RECORDED
 from lcrp.store.ranking import normalised
@@ -110,7 +109,7 @@ class ConceptStore:
 
     def _layer(self, name):
         if name not in self.layers:
-            raise InputError(f"{self.path}: no layer {name!r}; {_nearest(name, self.layers)}")
+            raise InputError(f"{self.path}: no layer {name!r}; {_hint(name, self.layers)}")
         return name
 
     def class_index(self, given):
@@ -123,7 +122,7 @@ class ConceptStore:
             )
         if given in self.classes:
             return self.classes.index(given)
-        raise InputError(f"{self.path}: no class {given!r}; {_nearest(given, self.classes)}")
+        raise InputError(f"{self.path}: no class {given!r}; {_hint(given, self.classes)}")
 
     def _concept(self, layer, concept):
         channels = self.archive.attributes(f"layers/{layer}")["channels"]
@@ -316,12 +315,8 @@ class ConceptStore:
         )
 
 
-def _nearest(name, names):
-    near = get_close_matches(str(name), names, n=3, cutoff=0.4)
-    if near:
-        return f"nearest: {', '.join(near)}"
-    few = ", ".join(map(str, list(names)[:5]))
-    return f"there are: {few}{', ...' if len(names) > 5 else ''}" if few else "it has none"
+def _hint(given, names):
+    return f"nearest: {nearest(given, names)}" if names else "it has none"
 
 
 def open_store(path):

@@ -5,12 +5,12 @@ Such a directory holds, per kind of maximisation, `<layer>_data.npy` (k, C) with
 class under `<layer>/<class>_*.npy` (RelStats_*, ActStats_*) beside `targets.npy`.
 """
 
-import os
 from dataclasses import dataclass
 
 import numpy as np
 
 from lcrp.errors import InputError
+from lcrp.files import whole
 
 RELEVANCE = ("RelMax_sum_normed", "RelStats_sum_normed")
 ACTIVATION = ("ActMax_max_normed", "ActStats_max_normed")
@@ -40,16 +40,8 @@ def save(prefix, best):
 
 def save_array(path, values):
     """Write a .npy file, whole or not at all."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        with open(part, "wb") as file:
-            np.save(file, values)
-        os.replace(part, path)
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written ({error.strerror or error}); free space or check the folder"
-        ) from error
+    with whole(path) as part:
+        np.save(part, values)
 
 
 def load(prefix, samples):

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import torch
-from tqdm import tqdm
 
 from lcrp.datasets import Dataset
+from lcrp.datasets.sample import VOID
 from lcrp.errors import InputError
 
 # Samples are drawn in runs of neighbours. Neighbouring training scenes show the same objects on
@@ -60,13 +60,13 @@ class Examples:
         return inputs, objects
 
 
-def load_examples(model, dataset: Dataset, progress=None):
+def load_examples(model, dataset: Dataset, progress=iter):
     """Reads a dataset for the training of a model.
 
     Args:
         model: `lcrp.models.Model`, whose classes the dataset's must be.
         dataset: `lcrp.datasets.Dataset`.
-        progress: show a bar; None shows it on terminals only.
+        progress: a function that wraps the samples, such as tqdm.
 
     Raises:
         InputError: without samples, or where the classes are not the model's.
@@ -79,12 +79,11 @@ def load_examples(model, dataset: Dataset, progress=None):
             f"{', '.join(model.classes)}; make them the same"
         )
     inputs, labels, boxes = [], [], []
-    bar = tqdm(dataset, desc="Reading", disable=None if progress is None else not progress)
-    for sample in bar:
+    for sample in progress(dataset):
         tensor, geometry = model.preprocess(sample.image())
         inputs.append(tensor)
         if model.task == "segmentation":
-            labels.append(torch.from_numpy(geometry.mask_to_input(sample.labels(), fill=255)))
+            labels.append(torch.from_numpy(geometry.mask_to_input(sample.labels(), fill=VOID)))
         else:
             boxes.append(_objects(sample, geometry))
     if model.task == "segmentation":

@@ -7,7 +7,8 @@ the cell of its centre and in the neighbouring cells next to which the centre li
 
 import torch
 import torch.nn.functional as F
-from torchvision.ops import complete_box_iou_loss
+
+from lcrp.models.boxes import corners
 
 LARGEST_RATIO = 4.0
 BOX, OBJECTNESS, CLASS = 0.3, 1.0, 2.0
@@ -53,18 +54,21 @@ def assign(objects, anchors, stride, height, width):
     )
 
 
-def detection_loss(model, outputs, objects, progress):
+def detection_loss(model, outputs, objects, done):
     """The weighted sum over the levels of box, objectness and class loss.
 
     Args:
         model: a YOLOv5.
         outputs: its raw outputs, one (B, 3 * (5 + C), h, w) per level.
         objects: (n, 6), image, class, centre x, y, width, height in input pixels.
-        progress: not used.
+        done: not used.
 
     Returns:
         dict of scalar tensors: "loss", "box", "objectness", "class".
     """
+    # Imported here: it takes as long as torch, and segmentation has no use for it.
+    from torchvision.ops import complete_box_iou_loss
+
     head = model.network.model[-1]
     box = objectness = classes = outputs[0].new_zeros(())
     for raw, anchors, weight in zip(outputs, head.anchors, LEVELS, strict=True):
@@ -80,7 +84,7 @@ def detection_loss(model, outputs, objects, progress):
             centres = (2 * found[:, :2].sigmoid() - 0.5 + cell) * stride
             sizes = (2 * found[:, 2:4].sigmoid()) ** 2 * anchors[anchor]
             overlap = 1 - complete_box_iou_loss(
-                _corners(centres, sizes), _corners(objects[which, 2:4], objects[which, 4:6])
+                corners(centres, sizes), corners(objects[which, 2:4], objects[which, 4:6])
             )
             box = box + (1 - overlap).mean()
             # Where objects share a prediction the best overlap counts, in whatever order.
@@ -91,7 +95,3 @@ def detection_loss(model, outputs, objects, progress):
         objectness = objectness + weight * F.binary_cross_entropy_with_logits(raw[..., 4], wanted)
     loss = BOX * box + OBJECTNESS * objectness + CLASS * classes
     return {"loss": loss, "box": box, "objectness": objectness, "class": classes}
-
-
-def _corners(centres, sizes):
-    return torch.cat([centres - sizes / 2, centres + sizes / 2], dim=1)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import torch
 from safetensors.torch import save_file
-from tqdm import trange
 
 from lcrp.errors import InputError
+from lcrp.files import whole
 from lcrp.models import build_model
 from lcrp.training.batches import batches, load_examples
 from lcrp.training.detection_loss import detection_loss
@@ -33,69 +33,62 @@ def _reproducible(seed, threads):
             torch.set_num_threads(before)
 
 
-@contextmanager
-def _whole(path):
-    """A temporary path that takes its name when all is written, and goes if something fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        yield part
-        part.rename(path)
-    finally:
-        part.unlink(missing_ok=True)
+class Steps:
+    """The steps of a training: AdamW on a learning rate that rises and falls.
 
-
-def fit(model, examples, options, progress=None):
-    """Optimises a model's network by AdamW on a learning rate that rises and falls.
+    Each step is made when the iteration comes to it, and gives a row of the training's log:
+    step, learning_rate, loss and its parts. The network is left in eval mode at the end.
 
     Args:
-        model: `lcrp.models.Model`; its network is changed and left in eval mode.
+        model: `lcrp.models.Model`, whose network is changed.
         examples: `Examples`.
         options: `TrainingOptions`.
-        progress: show a bar; None shows it on terminals only.
-
-    Returns:
-        DataFrame, one row per step: step, learning_rate, loss and its parts.
 
     Raises:
-        InputError: if the loss is not finite any more.
+        InputError: while it is iterated over, if the loss is not finite any more.
     """
-    network = model.network.train()
-    measure = segmentation_loss if model.task == "segmentation" else detection_loss
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=options.learning_rate, weight_decay=WEIGHT_DECAY
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, options.learning_rate, total_steps=max(options.steps, 2), pct_start=WARM_UP
-    )
-    random = torch.Generator().manual_seed(options.seed)
-    chosen = batches(len(examples), options.batch_size, random)
-    log = []
-    with trange(
-        options.steps,
-        desc=f"Training {model.architecture}",
-        disable=None if progress is None else not progress,
-    ) as bar:
-        for step in bar:
+
+    def __init__(self, model, examples, options):
+        self.model, self.examples, self.options = model, examples, options
+
+    def __len__(self):
+        return self.options.steps
+
+    def __iter__(self):
+        options = self.options
+        network = self.model.network.train()
+        self._optimiser = torch.optim.AdamW(
+            network.parameters(), lr=options.learning_rate, weight_decay=WEIGHT_DECAY
+        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self._optimiser,
+            options.learning_rate,
+            total_steps=max(options.steps, 2),
+            pct_start=WARM_UP,
+        )
+        random = torch.Generator().manual_seed(options.seed)
+        chosen = batches(len(self.examples), options.batch_size, random)
+        for step in range(options.steps):
             mirrored = bool(torch.rand((), generator=random) < 0.5)
-            inputs, targets = examples.batch(next(chosen), mirrored)
-            parts = measure(model, network(inputs), targets, step / options.steps)
-            if not torch.isfinite(parts["loss"]):
-                raise InputError(
-                    f"training.learning_rate: the loss is not finite at step {step}; "
-                    f"choose less than {options.learning_rate}"
-                )
-            optimiser.zero_grad(set_to_none=True)
-            parts["loss"].backward()
-            optimiser.step()
+            losses = self._step(step, *self.examples.batch(next(chosen), mirrored))
             rate = schedule.get_last_lr()[0]
             schedule.step()
-            parts = {name: part.item() for name, part in parts.items()}
-            log.append({"step": step, "learning_rate": rate, **parts})
-            if step % 20 == 0:
-                bar.set_postfix_str(f"loss {parts['loss']:.3f}")
-    network.eval()
-    return pd.DataFrame(log)
+            yield {"step": step, "learning_rate": rate, **losses}
+        network.eval()
+
+    def _step(self, step, inputs, targets):
+        model, options = self.model, self.options
+        measure = segmentation_loss if model.task == "segmentation" else detection_loss
+        losses = measure(model, model.network(inputs), targets, step / options.steps)
+        if not torch.isfinite(losses["loss"]):
+            raise InputError(
+                f"training.learning_rate: the loss is not finite at step {step}; "
+                f"choose less than {options.learning_rate}"
+            )
+        self._optimiser.zero_grad(set_to_none=True)
+        losses["loss"].backward()
+        self._optimiser.step()
+        return {name: loss.item() for name, loss in losses.items()}
 
 
 def save_model(model, path, facts):
@@ -114,13 +107,21 @@ def save_model(model, path, facts):
         name: (value.float() if value.is_floating_point() else value).contiguous()
         for name, value in model.network.state_dict().items()
     }
-    with _whole(path) as part:
+    with whole(path) as part:
         save_file(state, part, metadata={"lcrp": json.dumps(described)})
     return path
 
 
 def train_model(
-    architecture, dataset, path, *, options=None, training=None, threads=1, progress=None
+    architecture,
+    dataset,
+    path,
+    *,
+    options=None,
+    training=None,
+    threads=1,
+    reading=iter,
+    progress=iter,
 ):
     """Trains a model on a dataset and saves it, with the losses beside it.
 
@@ -134,7 +135,9 @@ def train_model(
         training: dict for `TrainingOptions.from_config`.
         threads: of torch. The operations are so short that more threads mostly wait for each
             other, on a busy machine many times longer: rather train two models side by side.
-        progress: show bars; None shows them on terminals only.
+        reading: a function that wraps the samples while they are read, such as tqdm.
+        progress: a function that wraps the `Steps`, such as tqdm; it may read the losses in the
+            rows that they give.
 
     Returns:
         The trained `lcrp.models.Model`.
@@ -151,8 +154,9 @@ def train_model(
     settings = TrainingOptions.from_config(training or {}, task)
     with _reproducible(settings.seed, threads):
         model = build_model(architecture, dataset.classes, **(options or {}))
-        log = fit(model, load_examples(model, dataset, progress), settings, progress)
-    with _whole(Path(path).with_suffix(".csv")) as part:
+        steps = Steps(model, load_examples(model, dataset, reading), settings)
+        log = pd.DataFrame(progress(steps))
+    with whole(Path(path).with_suffix(".csv")) as part:
         log.to_csv(part, index=False, float_format="%.6g")
     save_model(model, path, {"training": vars(settings)})
     return model

@@ -6,12 +6,16 @@ from torch import nn
 from lcrp.attribution.graph.nodes import Graph, link
 
 
-def merge_batch_norms(graph):
-    """Merge every batch norm into the convolution or linear layer that alone feeds it.
+def merge_batch_norms(graph: Graph) -> Graph:
+    """Merge every batch norm into the convolution or linear layer before it.
 
-    Exact: the running variance takes the batch norm's eps with it (the merged layer computes
-    the same outputs). Weights are folded in float64. Returns a graph in which those batch
-    norms are gone and the convolutions carry new weights and a bias.
+    Where something else reads that layer, or the network returns it, they stay apart.
+
+    The merged layer computes the same outputs: the running variance takes the batch norm's eps
+    with it. Weights are folded in float64.
+
+    Returns:
+        A graph in which those batch norms are gone and the layers carry new weights and a bias.
     """
     readers = {}
     for position, node in enumerate(graph.nodes):
@@ -25,7 +29,7 @@ def merge_batch_norms(graph):
         module = graph.nodes[source].module
         mergeable = isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
         if mergeable and len(readers[source]) == 1 and source not in graph.outputs:
-            graph.nodes[source].call = _merged(module, node.module)
+            graph.nodes[source].call = merged(module, node.module)
             replaced[position] = source
     kept = [i for i in range(len(graph.nodes)) if i not in replaced]
     renumbered = {old: new for new, old in enumerate(kept)}
@@ -42,7 +46,7 @@ def merge_batch_norms(graph):
     )
 
 
-def affine(norm):
+def affine(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
     """Scale and shift (float64, per channel) of a batch norm in eval mode."""
     scale = (norm.running_var.double() + norm.eps).rsqrt()
     if norm.weight is not None:
@@ -54,7 +58,8 @@ def affine(norm):
 
 
 @torch.no_grad()
-def _merged(module, norm):
+def merged(module: nn.Module, norm: nn.Module) -> nn.Module:
+    """A convolution or linear layer that computes what `module` and then `norm` compute."""
     scale, shift = affine(norm)
     weight = module.weight.detach().double()
     if isinstance(module, nn.ConvTranspose2d):
@@ -65,10 +70,10 @@ def _merged(module, norm):
         weight = weight * scale.view(-1, *[1] * (weight.ndim - 1))
     if module.bias is not None:
         shift = shift + module.bias.detach().double() * scale
-    merged = _without_parameters(module)
-    merged.weight = nn.Parameter(weight.to(module.weight), requires_grad=False)
-    merged.bias = nn.Parameter(shift.to(module.weight), requires_grad=False)
-    return merged
+    alone = _without_parameters(module)
+    alone.weight = nn.Parameter(weight.to(module.weight), requires_grad=False)
+    alone.bias = nn.Parameter(shift.to(module.weight), requires_grad=False)
+    return alone
 
 
 def _without_parameters(module):

@@ -10,12 +10,13 @@ from torch import nn
 class Node:
     """One call of the network.
 
-    name: the module's path, or a name made from the function's.
-    call: the module that is called, or the function.
-    args, kwargs: its arguments; tensors computed in the graph appear as `Input`.
-    inputs: indices of the nodes whose tensors it reads, in the order of their `Input`.
-    sources: those nodes.
-    shape: shape of its output (None where it returns several tensors).
+    Attributes:
+        name: the module's path, or a name made from the function's.
+        call: the module that is called, the function, or a `Constant`; None for the images.
+        args, kwargs: its arguments; tensors computed in the graph appear as `Input`.
+        inputs: indices of the nodes whose tensors it reads, in the order of their `Input`.
+        shape: shape of its output for two images (None where it returns several tensors).
+        sources: the nodes of `inputs`.
     """
 
     name: str
@@ -27,7 +28,8 @@ class Node:
     sources: tuple["Node", ...] = ()
 
     @property
-    def module(self):
+    def module(self) -> nn.Module | None:
+        """The module that is called, if it is one."""
         return self.call if isinstance(self.call, nn.Module) else None
 
 
@@ -47,10 +49,12 @@ class Constant:
 
 @dataclass
 class Graph:
-    """Nodes in the order of execution; node 0 is the images.
+    """Nodes in the order of execution.
 
-    outputs: indices of the nodes that the network returns, in its order.
-    layers: node index of every convolution, by module path, in the order of the modules.
+    Attributes:
+        nodes: node 0 is the images.
+        outputs: indices of the nodes that the network returns, in its order.
+        layers: node index of every convolution, by module path, in the order of the modules.
     """
 
     nodes: list[Node]
@@ -58,13 +62,13 @@ class Graph:
     layers: dict[str, int] = field(default_factory=dict)
 
 
-def link(nodes):
+def link(nodes: list[Node]) -> None:
     """Let every node know the nodes that it reads."""
     for node in nodes:
         node.sources = tuple(nodes[i] for i in node.inputs)
 
 
-def convolutions(network, nodes):
+def convolutions(network: nn.Module, nodes: list[Node]) -> dict[str, int]:
     """{name: node index} of every convolution that is called, in the order of the modules."""
     called = {node.name: i for i, node in enumerate(nodes) if node.module is not None}
     return {

@@ -5,9 +5,10 @@ Control flow that depends on shapes (and on nothing else) is followed as in a re
 
 import contextlib
 import itertools
+from collections.abc import Iterable
 
 import torch
-from torch import fx
+from torch import fx, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from lcrp.attribution.graph.nodes import Constant, Graph, Input, Node, convolutions, link
@@ -154,11 +155,18 @@ class _Tracer(fx.Tracer):
             self._evaluating = before
 
 
-def trace(network, example, leaves=()):
-    """Graph of `network` for inputs of the shape of `example` (B, 3, H, W).
+def trace(
+    network: nn.Module, example: torch.Tensor, leaves: Iterable[type[nn.Module]] = ()
+) -> Graph:
+    """Graph of a network for inputs of one shape.
 
-    leaves: module types that are one node although they contain code of their own.
-    Raises InputError where the network's path depends on values, or the input is too small.
+    Args:
+        network: in eval mode, nothing in place.
+        example: (B, 3, H, W); only its shape, type and device count.
+        leaves: module types that are one node although they contain code of their own.
+
+    Raises:
+        InputError: the network's path depends on values, or the input is too small.
     """
     tracer = _Tracer(example, tuple(leaves))
     try:

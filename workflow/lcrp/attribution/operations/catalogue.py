@@ -14,9 +14,10 @@ from torch import nn
 from zennit.layer import Sum as ZennitSum
 
 from lcrp.attribution import rules
-from lcrp.attribution.composites import LIKE_BATCH_NORM
+from lcrp.attribution.composites import LIKE_BATCH_NORM, MatrixProduct, Product
 from lcrp.attribution.graph import Constant, Node
 from lcrp.attribution.linear_maps import MAPS
+from lcrp.attribution.operations import attention
 from lcrp.attribution.operations.base import Fixed, Images, Operation
 from lcrp.attribution.operations.pointwise import (
     FUNCTIONAL_ACTIVATIONS,
@@ -36,44 +37,53 @@ from lcrp.attribution.operations.spatial import (
     Pooling,
     Reshape,
     Resize,
+    Slice,
     Structural,
+    bounds,
 )
-from lcrp.attribution.operations.sums import Average, Sum, SumGradient
+from lcrp.attribution.operations.sums import Average, SharedProduct, Sum, SumGradient
 from lcrp.attribution.operations.weighted import Linear, LinearGradient, Normalisation
 from lcrp.errors import InputError
 from lcrp.models.base import Passing
 
-ADDITIONS = (operator.add, operator.iadd, torch.add, torch.Tensor.add, torch.Tensor.add_)
-PRODUCTS = (operator.mul, operator.imul, torch.mul, torch.Tensor.mul, torch.Tensor.mul_)
-QUOTIENTS = (operator.truediv, torch.div, torch.Tensor.div)
-CONCATENATIONS = (torch.cat, torch.concat)
-POOLINGS = (F.max_pool2d, torch.max_pool2d, torch.nn.functional.max_pool2d)
-RESHAPINGS = (
+_ADDITIONS = (operator.add, operator.iadd, torch.add, torch.Tensor.add, torch.Tensor.add_)
+_PRODUCTS = (operator.mul, operator.imul, torch.mul, torch.Tensor.mul, torch.Tensor.mul_)
+_MATRIX_PRODUCTS = (operator.matmul, torch.matmul, torch.Tensor.matmul, torch.bmm, torch.Tensor.bmm)
+_QUOTIENTS = (operator.truediv, torch.div, torch.Tensor.div)
+_CONCATENATIONS = (torch.cat, torch.concat)
+_POOLINGS = (F.max_pool2d, torch.max_pool2d, torch.nn.functional.max_pool2d)
+_RESHAPINGS = (
     torch.flatten, torch.Tensor.flatten, torch.reshape, torch.Tensor.reshape, torch.Tensor.view,
-    torch.permute, torch.Tensor.permute, torch.Tensor.contiguous, torch.squeeze,
-    torch.Tensor.squeeze, torch.unsqueeze, torch.Tensor.unsqueeze, torch.Tensor.transpose,
-    torch.transpose, operator.getitem,
+    torch.unflatten, torch.Tensor.unflatten, torch.permute, torch.Tensor.permute,
+    torch.Tensor.contiguous, torch.squeeze, torch.Tensor.squeeze, torch.unsqueeze,
+    torch.Tensor.unsqueeze, torch.Tensor.transpose, torch.transpose, operator.getitem,
 )  # fmt: skip
-AVERAGES = (F.avg_pool2d, F.adaptive_avg_pool2d)
-DROPOUTS = (F.dropout, F.dropout2d)
-AVERAGE_MODULES = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
-PADDING_MODULES = (nn.ZeroPad1d, nn.ZeroPad2d)
-DROPOUT_MODULES = (nn.Dropout, nn.Dropout2d, nn.Identity)
+_AVERAGES = (F.avg_pool2d, F.adaptive_avg_pool2d)
+_DROPOUTS = (F.dropout, F.dropout2d)
+_AVERAGE_MODULES = (nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+_PADDING_MODULES = (nn.ZeroPad1d, nn.ZeroPad2d)
+_DROPOUT_MODULES = (nn.Dropout, nn.Dropout2d, nn.Identity)
 
 
-def stand_in(node):
+def stand_in(node: Node) -> nn.Module | None:
     """The module by which a composite decides over a function, or None."""
-    if node.call in ADDITIONS:
+    if node.call in _ADDITIONS:
         return ZennitSum()
-    if node.call in AVERAGES:
+    if node.call in _AVERAGES:
         return nn.AvgPool2d(1)
+    if node.call in attention.SOFTMAXES:
+        return nn.Softmax(dim=-1)
+    if node.call in _MATRIX_PRODUCTS:
+        return MatrixProduct()
+    if node.call in _PRODUCTS:
+        return Product()
     try:
         return FUNCTIONAL_ACTIVATIONS.get(node.call)
     except TypeError:
         return None
 
 
-REGISTERED = {}
+REGISTERED = {}  # {module type: make}, see `register_operation`
 
 
 def register_operation(module_type: type, make: Callable) -> None:
@@ -130,7 +140,7 @@ def _alone(kind):
 
 def _adds_nothing(node):
     """A sum that begins with the number 0."""
-    return node.call in ADDITIONS and len(node.inputs) == 1 and any(a == 0 for a in node.args)
+    return node.call in _ADDITIONS and len(node.inputs) == 1 and any(a == 0 for a in node.args)
 
 
 def _pads_zeros(node):
@@ -192,13 +202,35 @@ def _product(node, rule, nonnegative):
     varying = [source for source in node.sources if not isinstance(source.call, Constant)]
     if len(varying) == 1:
         return Scaling(node)
+    if isinstance(rule, rules.SharedEvenly) and node.call in _PRODUCTS:
+        return SharedProduct(node)
     gates = [position for position in range(2) if _is_gate(node, position)]
-    if len(gates) == 1 and node.call in PRODUCTS:
+    if len(gates) == 1 and node.call in _PRODUCTS:
         return Gate(node, 1 - gates[0])
     raise InputError(
         f"{node.name}: a product in which neither factor is recognised as the gate; "
         f"register its module with lcrp.attribution.register_operation"
     )
+
+
+def _matrix_product(node, rule, nonnegative):
+    """The signals are what is neither a parameter nor attention weights held constant."""
+    if _by_gradient(rule):
+        return Smooth(node)
+    epsilon = rules.EPSILON if rule is None else rule.epsilon
+    signals = [i for i in range(2) if not isinstance(node.sources[i].call, Constant)]
+    if len(signals) == 2 and not isinstance(rule, rules.SharedEvenly):
+        weights = [i for i in signals if attention.holds_attention(node.sources[i])]
+        signals = [1 - weights[0]] if len(weights) == 1 else signals
+    return attention.MatrixProduct(node, signals, epsilon)
+
+
+def _softmax(node, rule, nonnegative):
+    if _by_gradient(rule):
+        return Smooth(node)
+    if isinstance(rule, rules.Taylor):
+        return attention.TaylorSoftmax(node)
+    return attention.ConstantSoftmax(node)
 
 
 def _is_gate(node, position):
@@ -229,16 +261,19 @@ _OPERATIONS = [
     (lambda node: isinstance(node.call, Constant), _alone(Fixed)),
     (_is(modules=tuple(MAPS)), _linear),
     (_is(modules=LIKE_BATCH_NORM), _normalisation),
-    (_is(modules=AVERAGE_MODULES, functions=AVERAGES), _average),
+    (_is(modules=_AVERAGE_MODULES, functions=_AVERAGES), _average),
     (is_activation, _activation),
-    (_is(modules=nn.MaxPool2d, functions=POOLINGS), _alone(Pooling)),
+    (_is(modules=nn.MaxPool2d, functions=_POOLINGS), _alone(Pooling)),
     (_is(modules=nn.Upsample, functions=(F.interpolate,)), _alone(Resize)),
-    (_is(modules=DROPOUT_MODULES, functions=DROPOUTS), _alone(Through)),
+    (_is(modules=_DROPOUT_MODULES, functions=_DROPOUTS), _alone(Through)),
     (_adds_nothing, _alone(Through)),
-    (_is(modules=nn.Flatten, functions=RESHAPINGS), _alone(Reshape)),
-    (_is(modules=PADDING_MODULES), _alone(Structural)),
+    (bounds, _alone(Slice)),
+    (_is(modules=nn.Flatten, functions=_RESHAPINGS), _alone(Reshape)),
+    (_is(modules=_PADDING_MODULES), _alone(Structural)),
     (_pads_zeros, _alone(Structural)),
-    (_is(functions=CONCATENATIONS), _alone(Concatenation)),
-    (lambda node: node.call in ADDITIONS and len(node.inputs) == 2, _sum),
-    (_is(functions=(*PRODUCTS, *QUOTIENTS)), _product),
+    (_is(functions=_CONCATENATIONS), _alone(Concatenation)),
+    (lambda node: node.call in _ADDITIONS and len(node.inputs) == 2, _sum),
+    (_is(functions=(*_PRODUCTS, *_QUOTIENTS)), _product),
+    (_is(functions=_MATRIX_PRODUCTS), _matrix_product),
+    (attention.is_softmax, _softmax),
 ]

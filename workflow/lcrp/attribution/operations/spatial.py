@@ -1,9 +1,13 @@
 """Operations that move values between positions or channels: pools, resizing, concatenation."""
 
+import math
+import operator
+
 import torch
 import torch.nn.functional as F
 
 from lcrp.attribution.extents import Neighbourhood, Repetition
+from lcrp.attribution.linear_maps import laid_out
 from lcrp.attribution.operations.base import SAME_POSITION, Operation
 from lcrp.attribution.rows import Messages, Rows, zeros
 from lcrp.errors import InputError
@@ -158,6 +162,48 @@ class Reshape(Structural):
         if sizes[0] not in (self.node.sources[0].shape[0], -1):
             raise InputError(f"{self.node.name}: moves the batch axis; it has no rule")
         return x.reshape(len(x), *sizes[1:])
+
+
+class Slice(Operation):
+    """Neighbours along one axis, as `chunk` and `split` make them; the others get nothing."""
+
+    def __init__(self, node):
+        super().__init__(node)
+        self.axis, (start, stop) = bounds(node)
+        self.length = stop - start
+        self.start = start
+        if self.axis == 1 and len(node.shape) == 4:
+            self.neighbourhood = SAME_POSITION
+
+    def nonnegative(self, inputs):
+        return inputs[0]
+
+    def widest(self):
+        return math.prod(self.node.sources[0].shape[1:])
+
+    def backward(self, relevance, state, rows):
+        size = list(relevance.shape)
+        size[self.axis] = self.node.sources[0].shape[self.axis]
+        passed = (
+            zeros(relevance, *size[:2], size[2:]) if len(size) == 4 else (relevance.new_zeros(size))
+        )
+        passed.narrow(self.axis, self.start, self.length).copy_(relevance)
+        return [passed]
+
+    def adjoint(self, shares, state, rows):
+        return laid_out(shares[0].narrow(self.axis, self.start, self.length))
+
+
+def bounds(node):
+    """(axis, (start, stop)) of a node that takes neighbours along one axis, else None."""
+    index = node.args[1] if node.call is operator.getitem else None
+    if not isinstance(index, tuple) or not all(isinstance(part, slice) for part in index):
+        return None
+    cut = [axis for axis, part in enumerate(index) if part != slice(None)]
+    if len(cut) != 1 or cut[0] == 0:
+        return None
+    start, stop, step = index[cut[0]].indices(node.sources[0].shape[cut[0]])
+    return (cut[0], (start, stop)) if step == 1 and start < stop else None
 
 
 class Concatenation(Operation):

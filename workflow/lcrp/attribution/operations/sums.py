@@ -1,4 +1,4 @@
-"""Explicit sums and averages."""
+"""Explicit sums, averages, and products of two signals."""
 
 import torch
 
@@ -56,6 +56,18 @@ class SumGradient(Operation):
 
     def adjoint(self, shares, state, rows):
         return sum(share for share in shares if share is not None)
+
+
+class SharedProduct(Operation):
+    """A product of two signals of which neither is a gate: half of the relevance to each."""
+
+    def backward(self, relevance, state, rows):
+        half = relevance * 0.5
+        return [_fitted(half.clone(), self.node, 0), _fitted(half, self.node, 1)]
+
+    def adjoint(self, shares, state, rows):
+        total = sum(share for share in shares if share is not None)
+        return total.expand(len(total), *self.node.shape[1:]) * 0.5
 
 
 class Average(Operation):
