@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from lcrp.files import file_name
 from lcrp.joined_tables import context_tables
-from lcrp.render import ConceptPart, Explanation, Marked, Reference, file_name, save_figure
+from lcrp.render import ConceptPart, Explanation, Marked, Reference, save_figure
 from lcrp.render.atlas import TILE, strip
 from lcrp.store import LayerRecords, ShardRecords, merge_shards, open_store, write_shard
 

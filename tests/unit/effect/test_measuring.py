@@ -6,8 +6,6 @@ import pandas as pd
 import pytest
 
 from lcrp.effect import EFFECT_COLUMNS, EffectSettings, measure_effects, write_examples
-from lcrp.effect.planning import Intervention
-from lcrp.effect.verdict import confirmed
 from lcrp.errors import InputError
 
 SETTINGS = {"images": 12, "minimum_images": 6, "margin": 0, "draws": 2000}
@@ -87,32 +85,6 @@ def test_the_floor_and_the_correction_both_count(world):
     p = strict.table["p"].dropna()
     assert (strict.table["p_adjusted"].dropna() >= p).all()
     assert strict.table["p_adjusted"].min() == pytest.approx(p.min() * len(p))
-
-
-def test_concepts_count_only_where_the_class_needs_its_context():
-    def row(kind, name, p, effect=0.5, note=""):
-        intervention = {"background": "other-class", "thing": "removed"}.get(kind, "switched-off")
-        return {
-            "kind": kind, "intervention": intervention, "class": name, "p": p, "effect": effect,
-            "difference": effect, "note": note,
-        }  # fmt: skip
-
-    table = pd.DataFrame(
-        [
-            row("background", "boat", 0.001),
-            row("background", "star", 0.5, 0.0),
-            row("thing", "boat", 0.02, 0.4),
-            row("concepts", "boat", 0.02),
-            row("concepts", "star", 0.01, note="relevance 0.3"),
-            row("concepts", "boat", 0.001, 0.19),
-        ]
-    )
-    found = confirmed(table, 0.2, 0.05)
-    # Three tests of each family.
-    wanted = [0.003, 0.5, 0.04, 0.02, 0.02, 0.003]
-    assert found["p_adjusted"].to_list() == pytest.approx(wanted)
-    assert found["confirmed"].to_list() == [True, False, True, True, False, False]
-    assert found["note"][4] == "relevance 0.3; the class was not found to need its context"
 
 
 def test_same_seed_same_table(world):
@@ -251,9 +223,3 @@ def test_settings_that_cannot_be_used_are_named(setting, value):
         EffectSettings(**{setting: value})
     with pytest.raises(InputError, match=r"effect\.minimum_images: 9 is more than"):
         EffectSettings(images=4, minimum_images=9)
-
-
-def test_planned_passes():
-    subjects = [object()] * 10
-    assert Intervention("background", 1, subjects=subjects).passes(8, 2) == 8 * 7
-    assert Intervention("thing", 1, subjects=subjects).passes(12, 2) == 20

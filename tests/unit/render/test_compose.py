@@ -4,7 +4,7 @@ from PIL import Image
 
 from lcrp.errors import InputError
 from lcrp.render import Settings, parse_target
-from lcrp.render.compose import box_mask, chosen_concepts, outside_share
+from lcrp.render.compose import chosen_concepts
 
 
 def layer_of(world):
@@ -132,9 +132,9 @@ def test_by_activation(segmented):
 @pytest.mark.parametrize(
     ("image", "target", "changes", "message"),
     [
-        ("scene99", "disc", {}, "image scene99: neither in the dataset nor a file; did you mean"),
-        ("xyz", "disc", {}, "give an id of the dataset or a path"),
-        ("scene0", "disk", {}, "class disk: unknown to the model; it knows disc"),
+        ("scene99", "disc", {}, "image scene99: neither in the dataset nor a file; give a path, or an id such as"),
+        ("xyz", "disc", {}, "give a path, or an id such as"),
+        ("scene0", "disk", {}, "class disk: unknown to the model; it knows 'disc'"),
         ("scene0", "disc", {"layers": ("encoder.stage",)}, "layer encoder.stage: not in the store"),
         ("scene0", "disc", {"concepts": (3, 700)}, "concept 700: layer .* has the concepts 0 to"),
         ("scene0", "disc", {"by": "magic"}, "by: 'magic'; use relevance or activation"),
@@ -182,20 +182,6 @@ def test_most_relevant_concepts_first_ties_by_number():
     assert chosen_concepts(relevance, (1, 0), "layer") == [1, 0]
 
 
-def test_outside_share_counts_positive_relevance_only():
-    heatmap = np.array([[2.0, -7.0], [1.0, 1.0]])
-    inside = np.array([[True, False], [False, False]])
-    assert outside_share(heatmap, inside) == 0.5
-    assert outside_share(-np.abs(heatmap), inside) is None
-
-
-def test_box_mask_takes_pixels_by_their_centre(segmented):
-    _, geometry = segmented.model.preprocess(np.zeros((128, 64, 3), np.uint8))
-    mask = box_mask((0, 0, 64, 64), geometry)
-    assert mask.shape == (64, 64)
-    assert mask[:32].all() and not mask[32:].any()
-
-
 def test_pictures_outside_the_dataset_have_names(segmented, tmp_path):
     Image.fromarray(segmented.dataset["scene2"].image()).save(tmp_path / "holiday.png")
     (tmp_path / "broken.png").write_bytes(b"no picture")
@@ -205,7 +191,7 @@ def test_pictures_outside_the_dataset_have_names(segmented, tmp_path):
     assert composer.predicted("broken") == []
     by_name = composer.compose("holiday", names[0], Settings((layer_of(segmented),), 1))
     assert by_name.image_id == "holiday" and by_name.truth is None
-    with pytest.raises(InputError, match="did you mean holiday"):
+    with pytest.raises(InputError, match="an id such as 'holiday'"):
         composer.compose("holidays", names[0], Settings((layer_of(segmented),), 1))
     Image.new("RGB", (9, 9)).save(tmp_path / "scene1.png")
     with pytest.raises(InputError, match="there is another image scene1; rename this file"):

@@ -8,7 +8,8 @@ from PIL import Image
 from lcrp.errors import InputError
 from lcrp.render import draw_figure, figure_bytes, read_summary, save_figure
 from lcrp.render.colours import PREDICTION
-from lcrp.render.figure import _grid, _text_width, fit_text, percent
+from lcrp.render.concepts import _grid
+from lcrp.render.text import fit_text, percent, text_width
 
 
 def pixels(data):
@@ -151,7 +152,7 @@ def test_missing_reference_says_why(make_explanation):
 def test_fit_text_keeps_both_ends_and_fits():
     text = "encoder.features.15.some.very.long.layer.conv2"
     short = fit_text(text, 1.5)
-    assert _text_width(short, 12, False) <= 1.5
+    assert text_width(short, 12, False) <= 1.5
     assert short.startswith("enc") and short.endswith("nv2") and "…" in short
     assert fit_text("conv", 1.5) == "conv"
 

@@ -16,11 +16,9 @@ from lcrp.datasets import open_dataset
 from lcrp.errors import InputError
 from lcrp.models.base import DetectionModel, SegmentationModel
 from lcrp.models.predictions import Detections
-from lcrp.models.preprocessing import IMAGENET, UNIT, stretch
+from lcrp.models.preprocessing import UNIT, stretch
 from lcrp.store import merge_shards, open_store, write_shard
-from lcrp.verification.backgrounds import KINDS, STRENGTHS, replaced_backgrounds
 from lcrp.verification.heatmap_scores import HEATMAP_COLUMNS, heatmap_scores
-from lcrp.verification.published import LAYERS, VALUES, reported
 from lcrp.verification.sensitivity import (
     METHODS,
     POINT_COLUMNS,
@@ -232,44 +230,9 @@ def test_relevance_and_feature_maps_are_those_of_the_walk(world):
     torch.testing.assert_close(features["body.second"], own(image[None]))
 
 
-def test_backgrounds_leave_the_object_alone():
-    torch.manual_seed(1)
-    image, mask = torch.rand(3, 40, 40), np.zeros((40, 40), bool)
-    mask[5:20, 5:20] = True
-    made = replaced_backgrounds(image, mask, UNIT, (0, 7))
-    assert made.shape == (len(KINDS) * len(STRENGTHS), 3, 40, 40)
-    inside = torch.from_numpy(mask)
-    assert (made[:, :, inside] == image[:, inside]).all()
-    outside = made[:, :, ~inside]
-    mean = torch.tensor(IMAGENET.mean)
-    torch.testing.assert_close(outside[5], mean[:, None].expand_as(outside[5]))
-    torch.testing.assert_close(outside[4], (outside[5] + image[:, ~inside]) / 2)
-    assert (outside[7].std(dim=1) < 1e-6).all()
-    spread = (outside[3] - mean[:, None]) / torch.tensor(IMAGENET.std)[:, None]
-    assert spread.min() > -1.5 - 1e-5 and spread.max() < 1.5 + 1e-5
-    assert spread.std() == pytest.approx(3 / 12**0.5, rel=0.05)
-    grey = (outside[1] - mean[:, None]) / torch.tensor(IMAGENET.std)[:, None]
-    torch.testing.assert_close(grey[0], grey[1])
-    assert torch.equal(made, replaced_backgrounds(image, mask, UNIT, (0, 7)))
-    assert not torch.equal(made, replaced_backgrounds(image, mask, UNIT, (0, 8)))
-
-
 def test_relative_change():
     before, after = np.array([0.2, 0.0, -0.1, 0.4]), np.array([0.1, 0.0, 0.1, 0.4])
     np.testing.assert_allclose(relative_change(before, after), [0.5, 0, 1, 0])
-
-
-def test_published_values_are_those_of_the_average():
-    """Averaged over models and layers the paper reports 0.175 and 0.69 for L-CRP."""
-    assert set(LAYERS) == set(VALUES)
-    for method, error, correlation in (
-        ("L-CRP", 0.175, 0.69), ("latent LRP", 0.199, 0.67), ("guided GradCAM", 0.244, 0.43),
-        ("SS-GradCAM", 0.246, 0.40), ("GradCAM", 0.252, 0.25), ("activation", 0.405, 0.65),
-    ):  # fmt: skip
-        pairs = [reported(f, layer, method) for f, layers in LAYERS.items() for layer in layers]
-        assert np.mean(pairs, axis=0) == pytest.approx([error, correlation], abs=0.006)
-    assert reported("yolov5n", "model.10.conv", "L-CRP") == (0.0229**0.5, 0.829)
-    assert reported("ssd", "model.10.conv", "L-CRP") is None
 
 
 def test_summary_of_perfect_and_of_missing_scores():

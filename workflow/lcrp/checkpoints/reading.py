@@ -1,6 +1,7 @@
 """State dicts out of checkpoints of any known form."""
 
 import json
+import os
 import warnings
 import zipfile
 from contextlib import suppress
@@ -38,27 +39,23 @@ SMALL = 2**22
 RESAVE = "save the weights alone with torch.save(model.state_dict(), file) or as safetensors"
 
 
-def read_checkpoint(path):
+def read_checkpoint(path: str | os.PathLike) -> tuple[dict[str, torch.Tensor], dict]:
     """The weights in a file, without executing anything that the file contains.
 
     Reads safetensors and torch files (zip and legacy format) holding a state dict, a dict around
     one, or a whole pickled model.
 
-    Returns
-    -------
-    state : dict of str to torch.Tensor
-        On the CPU, contiguous; floating-point entries as float32, integer ones as stored.
-    info : dict
-        `format` ("safetensors", "torch"), `wrappers` (keys that led to the weights), `prefix`
-        (removed from every key), `model_class` (of a whole model, else None), `classes` (tuple of
-        names found, or None), `dtypes` (of the stored floating-point entries), `dropped` (what was
-        left out and why), and of a converted file `architecture` and `options` (else None, {}).
+    Returns:
+        The state dict, on the CPU, contiguous, floating-point entries as float32 and integer ones
+        as stored; and a dict of facts: `format` ("safetensors", "torch"), `wrappers` (keys that
+        led to the weights), `prefix` (removed from every key), `model_class` (of a whole model,
+        else None), `classes` (tuple of names found, or None), `dtypes` (of the stored
+        floating-point entries), `dropped` (what was left out and why), and of a converted file
+        `architecture` and `options` (else None, {}).
 
-    Raises
-    ------
-    InputError
-        For a file that is missing, damaged, of another kind, without weights, with weights that
-        are NaN or infinite, or that asks for a call.
+    Raises:
+        InputError: the file is missing, damaged, of another kind or without weights, its weights
+            are NaN or infinite, or it asks for a call.
     """
     path = Path(path)
     if not path.is_file():

@@ -1,9 +1,8 @@
 """The classes of a dataset, mapped by name onto those of a model: the one table of both."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
-from lcrp.errors import InputError
+from lcrp.errors import InputError, nearest
 
 _BACKGROUND_NAMES = {"background", "__background__", "ground"}
 
@@ -82,14 +81,11 @@ class ClassMap:
         index = self.indices[own]
         if index is None and self.unknown == "error":
             raise InputError(
-                f"{where}: its class {self.own[own]!r} is unknown to the model{self._hint(own)}; "
-                "rename it, remove it, or set `unknown: ignore`"
+                f"{where}: its class {self.own[own]!r} is unknown to the model, which has "
+                f"{nearest(self.own[own], self.classes)}; rename it, remove it, or set "
+                "`unknown: ignore`"
             )
         return index
-
-    def _hint(self, own):
-        near = get_close_matches(self.own[own], self.classes, 1)
-        return f", which has {near[0]!r}" if near else f", which has {_some(self.classes)}"
 
 
 def background_classes(names: Sequence[str]) -> frozenset[int]:

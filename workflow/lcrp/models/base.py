@@ -8,9 +8,10 @@ from types import MappingProxyType
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lcrp.errors import InputError
+from lcrp.models.geometry import Geometry
 from lcrp.models.predictions import Detections, Segmentation
 from lcrp.models.preprocessing import PixelScale
 
@@ -31,18 +32,19 @@ class Passing:
 class Model:
     """A network with what surrounds it: preprocessing, decoding, class names, defaults.
 
-    architecture: the name it was built under, such as "yolov5n".
-    task: "segmentation" or "detection".
-    classes: names by class index (SSD and VOC count the background as 0).
-    network: the torch module in eval mode; images (B, 3, H, W) to a tuple of raw outputs.
-    input_size: (H, W) that `preprocess` makes.
-    composite: name of the composite that the paper uses for it.
-    default_layers: convolutions that are analysed by default.
-    example_layer: the one that is shown by default.
-    explained: what relevance starts at, `CLASS_LOGIT` or `OBJECTNESS`.
-    operations: {module type: Passing} of modules that are no layers of torch; each is one node
-        of the relevance graph.
-    options: what rebuilds it beside name and classes; can be written as JSON.
+    Attributes:
+        architecture: the name it was built under, such as "yolov5n".
+        task: "segmentation" or "detection".
+        classes: names by class index (SSD and VOC count the background as 0).
+        network: the torch module in eval mode; images (B, 3, H, W) to a tuple of raw outputs.
+        input_size: (H, W) that `preprocess` makes.
+        composite: name of the composite that the paper uses for it.
+        default_layers: convolutions that are analysed by default.
+        example_layer: the one that is shown by default.
+        explained: what relevance starts at, `CLASS_LOGIT` or `OBJECTNESS`.
+        operations: {module type: Passing} of modules that are no layers of torch; each is one node
+            of the relevance graph.
+        options: what rebuilds it beside name and classes; can be written as JSON.
     """
 
     task: str
@@ -72,11 +74,17 @@ class Model:
         self.input_size = self._valid_size(input_size)
         self.options = {**options, "input_size": list(self.input_size)}
 
-    def preprocess(self, image):
-        """Image (h, w, 3) uint8 RGB as the network's input.
+    def preprocess(self, image: np.ndarray) -> tuple[Tensor, Geometry]:
+        """An image as the network's input.
 
-        Returns a float32 tensor (3, H, W) and the Geometry that leads back to the image.
-        Raises InputError for anything but such an image.
+        Args:
+            image: (h, w, 3) uint8 RGB.
+
+        Returns:
+            A float32 tensor (3, H, W), and the geometry that leads back to the image.
+
+        Raises:
+            InputError: it is not such an image.
         """
         if image.dtype != "uint8" or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise InputError(
@@ -86,19 +94,23 @@ class Model:
         fitted, geometry = self.fit(np.ascontiguousarray(image), self.input_size)
         return self.pixels.apply(fitted), geometry
 
-    def restore(self, input):
-        """Input (3, H, W) as the image (H, W, 3) uint8 that the network saw."""
-        return self.pixels.invert(input)
+    def restore(self, image: Tensor) -> np.ndarray:
+        """An input (3, H, W) as the image (H, W, 3) uint8 that the network saw."""
+        return self.pixels.invert(image)
 
-    def check_input(self, images):
-        """Raise InputError unless images are (B, 3, H, W) of a size that the network takes."""
+    def check_input(self, images: Tensor) -> None:
+        """Check that images are (B, 3, H, W) of a size that the network takes.
+
+        Raises:
+            InputError: they are not.
+        """
         if images.ndim != 4 or images.shape[1] != 3:
             raise InputError(
                 f"images: shape {tuple(images.shape)}; {self.architecture} takes (batch, 3, H, W)"
             )
         self._valid_size(images.shape[2:])
 
-    def canonised(self):
+    def canonised(self) -> nn.Module:
         """A copy of the network that is ready to trace: nothing works in place."""
         network = copy.deepcopy(self.network)
         for module in network.modules():
@@ -106,34 +118,46 @@ class Model:
                 module.inplace = False
         return network
 
-    def decode(self, outputs, *, threshold=0.25):
+    def decode(
+        self, outputs: Sequence[Tensor], *, threshold: float = 0.25
+    ) -> list[Detections] | list[Segmentation]:
         """What the network says about each image, for targets chosen by class.
 
-        outputs: the tuple that the network returned.
-        threshold: what a box must exceed to be a candidate; segmentation ignores it.
-        Returns one Detections or Segmentation per image.
+        Args:
+            outputs: the tuple that the network returned.
+            threshold: what a box must exceed to be a candidate; segmentation ignores it.
+
+        Returns:
+            One entry per image.
         """
         raise NotImplementedError
 
-    def detect(self, outputs):
+    def detect(self, outputs: Sequence[Tensor]) -> list[Detections]:
         """The boxes of each image as the family's evaluation keeps them, best first.
 
-        Returns one Detections per image. Raises InputError for a segmentation model.
+        Args:
+            outputs: the tuple that the network returned.
+
+        Returns:
+            One entry per image.
+
+        Raises:
+            InputError: it is a segmentation model.
         """
         raise InputError(f"{self.architecture}: a segmentation model finds no boxes; use decode")
 
     @classmethod
-    def usual_classes(cls, architecture):
+    def usual_classes(cls, architecture: str) -> tuple[str, ...] | None:
         """Class names of the published weights, or None where there are none."""
         return cls.default_classes
 
     @classmethod
-    def adapted(cls, state):
+    def adapted(cls, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """State dict with the keys of the network, from one with the keys as published."""
         return state
 
     @classmethod
-    def class_count(cls, state):
+    def class_count(cls, state: dict[str, Tensor]) -> int | None:
         """How many classes the head in a state dict has, or None if it has no such head."""
         raise NotImplementedError
 
@@ -171,8 +195,11 @@ class SegmentationModel(Model):
 class Suppression:
     """A post-processing of boxes.
 
-    confidence: what a box must exceed. iou: overlap by more ends the less confident one.
-    most: how many are kept. most_of_class: how many of a class are considered, or None.
+    Attributes:
+        confidence: what a box must exceed.
+        iou: of two boxes of a class that overlap by more, the less confident goes.
+        most: how many are kept.
+        most_of_class: how many of a class are considered, or None for all.
     """
 
     confidence: float
@@ -207,12 +234,19 @@ class DetectionModel(Model):
         raise NotImplementedError
 
 
-def spread_layers(part, name, input_size, count=3):
+def spread_layers(
+    part: nn.Module, name: str, input_size: tuple[int, int], count: int = 3
+) -> tuple[str, ...]:
     """Names of convolutions spread evenly over a part of a network, the last one included.
 
-    part: a module that takes the images. name: its own in the network.
-    Left out are depthwise convolutions, whose channels do not mix, and those that see no
-    more than one position, as gates do.
+    Depthwise convolutions, whose channels do not mix, are left out, and so are those that see
+    only one position, as gates do.
+
+    Args:
+        part: a module that takes the images.
+        name: its own in the network.
+        input_size: (H, W) of the images.
+        count: how many names.
     """
     part = without_values(part)
     names = []
@@ -232,6 +266,6 @@ def spread_layers(part, name, input_size, count=3):
     return tuple(dict.fromkeys(picked))
 
 
-def without_values(module):
+def without_values(module: nn.Module) -> nn.Module:
     """A copy of a module that computes shapes alone, at no cost."""
     return copy.deepcopy(module).to("meta").eval()

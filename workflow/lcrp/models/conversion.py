@@ -1,6 +1,8 @@
 """One safetensors file and one manifest from any checkpoint; everything downstream reads these."""
 
 import json
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from safetensors.torch import save_file
@@ -11,25 +13,41 @@ from lcrp.files import sha256, whole
 from lcrp.models.loading import load_model
 
 
-def manifest_of(weights):
+def manifest_of(weights: str | os.PathLike) -> Path:
     """Where the manifest of a converted file lies."""
     return Path(weights).with_suffix(".json")
 
 
-def convert(source, destination, architecture, classes=None, options=None):
+def convert(
+    source: str | os.PathLike,
+    destination: str | os.PathLike,
+    architecture: str,
+    classes: Sequence[str] | None = None,
+    options: Mapping | None = None,
+) -> dict:
     """Write the weights of `source` as safetensors, with a manifest beside.
 
     The network of the architecture is built and loaded first, so that nothing is written for
-    weights that do not fit. `classes` (names) replace the ones found in the file; `options` are
-    those of the architecture.
+    weights that do not fit.
 
     The file carries the metadata entry "lcrp": JSON with architecture, options, classes. The
     manifest `<stem>.json` holds these and: source (name), source_sha256, sha256 (of the written
     file), task, format, wrappers, prefix, model_class, classes_found, renamed (keys), dropped
     (keys, with reasons), why (reasons of prefix and renamed).
-    Both files appear whole or not at all. Returns the manifest.
+    Both files appear whole or not at all.
 
-    Raises InputError for a source that cannot be read or does not fit.
+    Args:
+        source: a checkpoint in any known form.
+        destination: the .safetensors to write.
+        architecture: a name that `load_model` knows.
+        classes: names that replace those found in the file.
+        options: of the architecture.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        InputError: the source cannot be read or does not fit.
     """
     source, destination = Path(source), Path(destination)
     if destination.suffix != ".safetensors":
@@ -74,7 +92,7 @@ def convert(source, destination, architecture, classes=None, options=None):
     return manifest
 
 
-def compare_keys(state, weights):
+def compare_keys(state: Mapping, weights: Mapping) -> tuple[dict, dict]:
     """How the keys of a checkpoint became those of the network: (renamed, dropped), with reasons.
 
     A dropped key is one whose values the network computes itself or does not use.

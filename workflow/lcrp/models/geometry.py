@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 
 @dataclass(frozen=True)
@@ -12,10 +13,11 @@ class Geometry:
     Coordinates are continuous: pixel i covers [i, i + 1). Along each axis
     input = original * scale + offset.
 
-    original: (height, width) of the image.
-    input: (height, width) of the network's input.
-    scale, offset: (x, y); the offset is positive where the input is padded and
-        negative where it is cropped.
+    Attributes:
+        original: (height, width) of the image.
+        input: (height, width) of the network's input.
+        scale: (x, y).
+        offset: (x, y), positive where the input is padded and negative where it is cropped.
     """
 
     original: tuple[int, int]
@@ -23,19 +25,19 @@ class Geometry:
     scale: tuple[float, float]
     offset: tuple[float, float]
 
-    def boxes_to_input(self, boxes):
+    def boxes_to_input(self, boxes: npt.ArrayLike) -> np.ndarray:
         """Boxes (n, 4), x1 y1 x2 y2 in original pixels, in input pixels; float64, not clipped."""
         boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
         return boxes * np.tile(self.scale, 2) + np.tile(self.offset, 2)
 
-    def boxes_to_original(self, boxes):
+    def boxes_to_original(self, boxes: npt.ArrayLike) -> np.ndarray:
         """Boxes (n, 4), x1 y1 x2 y2 in input pixels, in original pixels; clipped to the image."""
         boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
         boxes = (boxes - np.tile(self.offset, 2)) / np.tile(self.scale, 2)
         height, width = self.original
         return np.clip(boxes, 0.0, [width, height, width, height])
 
-    def mask_to_input(self, mask, fill=0):
+    def mask_to_input(self, mask: npt.ArrayLike, fill: float = 0) -> np.ndarray:
         """Mask or label map (h, w) of the image, as (H, W) of the input.
 
         Each input pixel takes the original pixel under its centre; padding takes `fill`.
@@ -55,22 +57,24 @@ class Geometry:
         ]
         return np.where(inside, picked, np.asarray(fill, dtype=mask.dtype))
 
-    def map_to_original(self, map):
+    def map_to_original(self, values: npt.ArrayLike) -> np.ndarray:
         """Map (H, W) of the input, such as a heatmap, as (h, w) of the image; float32.
 
         Bilinear between input pixels; padding is cut off, and parts of the image that the
         network did not see are 0.
         """
-        map = np.asarray(map, dtype=np.float32)
-        if map.shape != self.input:
-            raise ValueError(f"map of shape {map.shape} for an input of {self.input}")
+        values = np.asarray(values, dtype=np.float32)
+        if values.shape != self.input:
+            raise ValueError(f"map of shape {values.shape} for an input of {self.input}")
         (rows, row_weights, rows_seen), (columns, column_weights, columns_seen) = (
             _bilinear(self.original[axis], self._content(axis), scale, offset)
             for axis, (scale, offset) in enumerate(self._rows_and_columns())
         )
-        map = map[rows[0]] * (1 - row_weights)[:, None] + map[rows[1]] * row_weights[:, None]
-        map = map[:, columns[0]] * (1 - column_weights) + map[:, columns[1]] * column_weights
-        return map * (rows_seen[:, None] & columns_seen)
+        above, below = values[rows[0]], values[rows[1]]
+        values = above * (1 - row_weights)[:, None] + below * row_weights[:, None]
+        left, right = values[:, columns[0]], values[:, columns[1]]
+        values = left * (1 - column_weights) + right * column_weights
+        return values * (rows_seen[:, None] & columns_seen)
 
     def _rows_and_columns(self):
         return zip(reversed(self.scale), reversed(self.offset), strict=True)

@@ -1,7 +1,8 @@
 """Building models by name, and giving them their weights."""
 
 import inspect
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from lcrp.checkpoints import read_checkpoint
 from lcrp.checkpoints.neighbours import neighbour
 from lcrp.checkpoints.recognition import recognise
 from lcrp.errors import InputError, nearest
+from lcrp.models.base import Model
 
 HOMES = {  # architecture: module and class
     "unet": ("unet", "UNet"),
@@ -45,19 +47,22 @@ HOMES = {  # architecture: module and class
 }
 
 
-def architectures():
+def architectures() -> tuple[str, ...]:
     """The names that `load_model` and `build_model` know."""
     return tuple(HOMES)
 
 
-def build_model(name, classes=None, **options):
+def build_model(name: str, classes: Sequence[str] | int | None = None, **options) -> Model:
     """A model without training.
 
-    name: one of `architectures()`.
-    classes: names by class index, or how many there are; by default those of the data
-        that the published weights were trained on.
-    options: see the architecture's class.
-    Raises InputError for an unknown name or option.
+    Args:
+        name: one of `architectures()`.
+        classes: names by class index, or how many there are; by default those of the data
+            that the published weights were trained on.
+        **options: see the architecture's class.
+
+    Raises:
+        InputError: the name or an option is unknown.
     """
     family = _family(name)
     known = [
@@ -71,15 +76,24 @@ def build_model(name, classes=None, **options):
     return family(name, _class_names(family, name, classes), **options)
 
 
-def load_model(name, weights, *, classes=None, **options):
+def load_model(
+    name: str,
+    weights: str | os.PathLike | Mapping[str, torch.Tensor],
+    *,
+    classes: Sequence[str] | int | None = None,
+    **options,
+) -> Model:
     """A model with weights.
 
-    name: one of `architectures()`.
-    weights: a checkpoint file in any known form, or a state dict. A converted file brings
-        options and classes, which the arguments override.
-    classes: names by class index; by default those of the file or of the architecture.
-    options: see the architecture's class.
-    Raises InputError where weights and architecture do not fit.
+    Args:
+        name: one of `architectures()`.
+        weights: a checkpoint file in any known form, or a state dict. A converted file brings
+            options and classes, which the arguments override.
+        classes: names by class index; by default those of the file or of the architecture.
+        **options: see the architecture's class.
+
+    Raises:
+        InputError: weights and architecture do not fit.
     """
     if isinstance(weights, Mapping):
         source, state = "state dict", weights

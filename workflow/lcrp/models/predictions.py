@@ -1,5 +1,6 @@
 """What a network says about one image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -10,13 +11,17 @@ from torch import Tensor
 class Detections:
     """The boxes of one image.
 
-    boxes: (n, 4) float, x1 y1 x2 y2 in input pixels.
-    scores: (n, C) float, the score of every class. YOLO: sigmoid of the class logit; SSD:
-        the class logit.
-    confidence: (n,) float, what ranks the boxes.
-    labels: (n,) int64, the class a box is kept for.
-    output, base, stride: (n,) int64, where the class logits are: the logit of class c is
-        `outputs[output][image].flatten()[base + c * stride]`.
+    The logit of class c of a box is `outputs[output][image].flatten()[base + c * stride]`.
+
+    Attributes:
+        boxes: (n, 4) float, x1 y1 x2 y2 in input pixels.
+        scores: (n, C) float, the score of every class. YOLO: sigmoid of the class logit; SSD:
+            the class logit.
+        confidence: (n,) float, what ranks the boxes.
+        labels: (n,) int64, the class a box is kept for.
+        output: (n,) int64, in which of the network's outputs the class logits are.
+        base: (n,) int64, where they begin there.
+        stride: (n,) int64, how far apart they are.
     """
 
     boxes: Tensor
@@ -27,15 +32,15 @@ class Detections:
     base: Tensor
     stride: Tensor
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.boxes)
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: Tensor | slice) -> "Detections":
         """The boxes at a tensor or slice of row numbers."""
         return Detections(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
     @staticmethod
-    def concatenated(parts):
+    def concatenated(parts: "Sequence[Detections]") -> "Detections":
         """All boxes of several Detections, in order."""
         return Detections(
             **{
@@ -49,7 +54,9 @@ class Detections:
 class Segmentation:
     """The class map of one image.
 
-    logits: (C, H, W) float. labels: (H, W) int64, the class with the largest logit.
+    Attributes:
+        logits: (C, H, W) float.
+        labels: (H, W) int64, the class with the largest logit.
     """
 
     logits: Tensor

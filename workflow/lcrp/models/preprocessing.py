@@ -4,6 +4,7 @@ Each `fit` function takes an image (h, w, 3) uint8 RGB and a size (H, W), and re
 fitted image (H, W, 3) uint8 with the Geometry that leads back.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -16,14 +17,16 @@ from lcrp.models.geometry import Geometry
 GREY = 114
 
 
-def stretch(image, size):
+def stretch(image: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, Geometry]:
     """Resize to the size by OpenCV's bilinear interpolation; the ratio of sides is not kept."""
     height, width = size
     fitted = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
     return fitted, _geometry(image, size, size, (0, 0))
 
 
-def letterbox(image, size, whole=round):
+def letterbox(
+    image: np.ndarray, size: tuple[int, int], whole: Callable[[float], int] = round
+) -> tuple[np.ndarray, Geometry]:
     """Resize so that the image just fits, and pad evenly with grey.
 
     OpenCV's area interpolation when it shrinks, bilinear when it grows. The resized sides
@@ -42,7 +45,7 @@ def letterbox(image, size, whole=round):
     return fitted, _geometry(image, size, resized, (left, top))
 
 
-def cover(image, size):
+def cover(image: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, Geometry]:
     """Resize so that the image just covers the size (Pillow's bilinear), and crop the centre."""
     height, width = image.shape[:2]
     if height * size[1] <= width * size[0]:
@@ -73,7 +76,7 @@ class PixelScale:
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
-    def apply(self, image):
+    def apply(self, image: np.ndarray) -> torch.Tensor:
         """Image (H, W, 3) uint8 as a float32 tensor (3, H, W)."""
         tensor = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float()
         tensor = tensor / self.divisor
@@ -81,7 +84,7 @@ class PixelScale:
             :, None, None
         ]
 
-    def invert(self, tensor):
+    def invert(self, tensor: torch.Tensor) -> np.ndarray:
         """Tensor (3, H, W) as an image (H, W, 3) uint8."""
         tensor = tensor.detach().float().cpu()
         std, mean = (torch.tensor(v)[:, None, None] for v in (self.std, self.mean))

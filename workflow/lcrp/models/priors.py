@@ -16,8 +16,10 @@ class PriorDetector(DetectionModel):
     Its network returns the class logits (B, boxes * C, h, w) of every feature map, then the
     box offsets (B, boxes * 4, h, w) of every feature map.
 
-    evaluation: the family's post-processing. largest_exponent: of a box side in priors; wider
-    ones would overflow. clips: whether boxes end at the border of the input.
+    Attributes:
+        evaluation: the family's post-processing.
+        largest_exponent: of a box side in priors; wider ones would overflow.
+        clips: whether boxes end at the border of the input.
     """
 
     evaluation = Suppression(confidence=0.01, iou=0.45, most=100)

@@ -4,29 +4,32 @@
 `draw_explanations` does both for many; `draw_atlas` draws what the report shows of concepts.
 """
 
-from lcrp.render.atlas import draw_atlas
-from lcrp.render.chosen_figures import chosen_targets, draw_explanations, most_context_dependent
-from lcrp.render.compose import Composer, Settings, parse_target
-from lcrp.render.explanation import ConceptPart, Explanation, Marked, Reference, file_name
-from lcrp.render.figure import draw_figure, figure_bytes, read_summary, save_figure
-from lcrp.render.references import References
+from importlib import import_module
 
-__all__ = [
-    "Composer",
-    "ConceptPart",
-    "Explanation",
-    "Marked",
-    "Reference",
-    "References",
-    "Settings",
-    "chosen_targets",
-    "draw_atlas",
-    "draw_explanations",
-    "draw_figure",
-    "figure_bytes",
-    "file_name",
-    "most_context_dependent",
-    "parse_target",
-    "read_summary",
-    "save_figure",
-]
+# Composing runs the model, and so imports torch; drawing and reading figures do not.
+_HOMES = {
+    "Composer": "compose",
+    "ConceptPart": "explanation",
+    "Explanation": "explanation",
+    "Marked": "explanation",
+    "Reference": "explanation",
+    "References": "references",
+    "Settings": "compose",
+    "chosen_targets": "chosen_figures",
+    "draw_atlas": "atlas",
+    "draw_explanations": "chosen_figures",
+    "draw_figure": "figure",
+    "figure_bytes": "figure",
+    "most_context_dependent": "chosen_figures",
+    "parse_target": "naming",
+    "read_summary": "figure",
+    "save_figure": "figure",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        return getattr(import_module(f"lcrp.render.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'lcrp.render' has no attribute {name!r}")

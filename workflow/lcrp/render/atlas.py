@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lcrp.render.explanation import file_name
-from lcrp.render.figure import reference_tile
+from lcrp.files import file_name
+from lcrp.render.concepts import reference_tile
 
 TILE = 112  # pixels
 TOGETHER = 64  # strips that are held in memory, and share their images

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lcrp.errors import InputError
-from lcrp.render.explanation import file_name
+from lcrp.files import file_name
 from lcrp.render.figure import save_figure
 
 TOGETHER = 24  # explanations that are held in memory, and share their reference images

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections import Counter
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from lcrp.errors import InputError
-from lcrp.render.explanation import ConceptPart, Explanation, Marked, file_name
+from lcrp.datasets import read_image
+from lcrp.errors import InputError, nearest
+from lcrp.files import file_name
+from lcrp.object_masks import MET, outside_share
+from lcrp.render.explanation import ConceptPart, Explanation, Marked, plain_box
+from lcrp.render.naming import Wanted, parse_target
 from lcrp.render.references import References, as_arrays
-
-MATCHED = 0.3  # intersection over union of a prediction with its annotation
+from lcrp.render.scene import Scene
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,6 @@ class Settings:
     references: int = 12
     by: str = "relevance"
     threshold: float = 0.25
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which prediction of an image is meant: the n-th of a class, or of all (class_index None).
-
-    rank counts from 1.
-    """
-
-    class_index: int | None
-    rank: int = 1
 
 
 class Composer:
@@ -110,7 +99,7 @@ class Composer:
         result = self.explainer.explain(targets, layers, heatmaps=True, activations=active)
         predicted = self._predictions(prediction, targets, geometry)
         explained = next(marked for marked in predicted if marked.explained)
-        scene = _Scene(sample, self.model, geometry, targets, single)
+        scene = Scene(sample, self.model, geometry, targets, single)
 
         heatmap = as_arrays(result.heatmaps)[0]
         parts = []
@@ -127,7 +116,7 @@ class Composer:
             truth=scene.marked,
             concepts=parts,
             score=_number(targets[0].score),
-            outside=outside_share(heatmap, scene.object),
+            outside=_number(outside_share(heatmap, scene.object)),
             object_from=scene.object_from,
             model=self.model.architecture,
             experiment=self.experiment,
@@ -169,7 +158,7 @@ class Composer:
     def _notes(self, sample, scene, explained):
         if sample is None:
             return ["This image is not part of the dataset."]
-        if scene.iou < MATCHED:
+        if scene.iou < MET:
             return [
                 f"The prediction hardly lies on an annotated {explained.label}: their "
                 f"intersection over union is {scene.iou:.2f}."
@@ -181,10 +170,8 @@ class Composer:
             raise InputError(f"by: {settings.by!r}; use relevance or activation")
         for layer in settings.layers:
             if layer not in self.store.layers:
-                near = difflib.get_close_matches(layer, self.store.layers, 5, 0.3)
                 raise InputError(
-                    f"layer {layer}: not in the store; it has "
-                    f"{', '.join(near or self.store.layers[:8])}"
+                    f"layer {layer}: not in the store; it has {nearest(layer, self.store.layers)}"
                 )
         return list(settings.layers)
 
@@ -195,13 +182,12 @@ class Composer:
             return sample, str(image), sample.image()
         path = self.pictures.get(str(image), Path(image))
         if path.is_file():
-            from lcrp.datasets import read_image
-
             return None, path.stem, read_image(path)
         known = [*samples, *self.pictures]
-        near = difflib.get_close_matches(str(image), known, 4, 0.5)
-        hint = f"did you mean {', '.join(near)}" if near else "give an id of the dataset or a path"
-        raise InputError(f"image {image}: neither in the dataset nor a file; {hint}")
+        raise InputError(
+            f"image {image}: neither in the dataset nor a file; give a path, or an id such as "
+            f"{nearest(image, known)}"
+        )
 
     def _targets(self, prediction, wanted: Wanted, image_id, settings):
         """The wanted target as Targets of one, and whether it is a single object of its class.
@@ -237,7 +223,7 @@ class Composer:
         boxes = as_arrays(decoded.boxes)
         same = np.abs(boxes - box).max(axis=1, initial=0) < 0.01
         marked = [
-            Marked(str(self.model.classes[int(label)]), _tuple(shown), score=float(confidence))
+            Marked(str(self.model.classes[int(label)]), plain_box(shown), score=float(confidence))
             for shown, label, confidence, skip in zip(
                 geometry.boxes_to_original(boxes),
                 decoded.labels,
@@ -248,7 +234,7 @@ class Composer:
             if not skip
         ]
         shown = geometry.boxes_to_original(box[None])[0]
-        return [*marked, Marked(name, _tuple(shown), score=score, explained=True)]
+        return [*marked, Marked(name, plain_box(shown), score=score, explained=True)]
 
     def _concepts(self, result, target, layer, settings, geometry, scene):
         relevance = as_arrays(result.relevance[layer])[0]
@@ -265,125 +251,11 @@ class Composer:
                 relevance=float(normalised[concept]),
                 activation=float(activation[concept]) if active else None,
                 heatmap=geometry.map_to_original(heatmap),
-                outside=outside_share(heatmap, scene.object),
+                outside=_number(outside_share(heatmap, scene.object)),
                 lies_on=scene.lies_on(heatmap),
             )
             for concept, heatmap in zip(concepts, heatmaps, strict=True)
         ]
-
-
-class _Scene:
-    """What is annotated in an image, and where the object of a target is.
-
-    object: (H, W) bool in input pixels, and object_from what it was taken from. iou: of the
-    prediction with the annotated object, NaN without.
-    """
-
-    def __init__(self, sample, model, geometry, targets, single):
-        # Imports torch, which is not needed to draw or to collect what was drawn.
-        from lcrp.analysis.annotation import Annotation
-
-        self.task, self.geometry = model.task, geometry
-        self.things, self.of_class, self.single, self.iou = None, [], None, np.nan
-        predicted = np.asarray(targets.mask(0))
-        self.object, self.object_from = predicted, "prediction"
-        if sample is None or not sample.dataset.annotated:
-            return
-        self.things = list(sample.things)
-        classes = sample.dataset.class_map.onto(model.classes)
-        mode = "instance" if single else "class"
-        annotation = Annotation(sample, geometry, self.task, classes, mode)
-        match = annotation.match(targets[0], predicted)
-        self.iou = match.iou
-        if match.thing:
-            self.object, self.object_from = match.mask, "annotation"
-            self.single = match.thing if single else None
-            self.of_class = annotation.of_class(targets[0].class_index)
-
-    @property
-    def marked(self):
-        """The annotated objects to draw; None if the image has no annotation."""
-        if self.things is None:
-            return None
-        if self.task == "segmentation":
-            return self._marked_regions()
-        return [
-            Marked(thing.class_name, _tuple(thing.box), explained=self._is_object(thing))
-            for thing in self.things
-        ]
-
-    def _marked_regions(self):
-        if not self.of_class:
-            return []
-        name = self.of_class[0].class_name
-        if self.single is None:
-            mask = np.logical_or.reduce([thing.mask() for thing in self.of_class])
-        else:
-            mask = self.geometry.map_to_original(self.object) > 0.5
-        return [Marked(name, mask=mask, explained=True)]
-
-    def _is_object(self, thing):
-        is_class = any(thing is other for other in self.of_class)
-        return is_class and self.single in (None, thing.id)
-
-    def lies_on(self, heatmap):
-        """(class name, share of the positive relevance) of each other annotated class.
-
-        Counted outside the object only; by mask where there is one, else by box.
-        """
-        positive = np.clip(heatmap, 0, None)
-        total = positive.sum()
-        if total <= 0:
-            return []
-        shares = [(name, float(positive[m].sum() / total)) for name, m in self.others.items()]
-        return sorted((s for s in shares if s[1] >= 0.005), key=lambda s: (-s[1], s[0]))
-
-    @cached_property
-    def others(self):
-        """{class name: (H, W) bool} where the other annotated things are, without the object."""
-        regions = {}
-        for thing in self.things or []:
-            of_class = any(thing is other for other in self.of_class)
-            if self._is_object(thing) or (of_class and self.task == "segmentation"):
-                continue
-            name = f"another {thing.class_name}" if of_class else thing.class_name
-            region = self._region(thing) & ~self.object
-            regions[name] = regions[name] | region if name in regions else region
-        return regions
-
-    def _region(self, thing):
-        mask = thing.mask()
-        if mask is not None:
-            return self.geometry.mask_to_input(np.asarray(mask, bool))
-        return box_mask(thing.box, self.geometry)
-
-
-def parse_target(text, classes) -> Wanted:
-    """What a target is called in file names, as the class and rank or the instance it means.
-
-    Raises InputError with the nearest class names if there is no such class.
-    """
-    text = str(text)
-    by_name = {}
-    for index, name in enumerate(classes):
-        for form in (str(name), file_name(name)):
-            by_name.setdefault(form, index)
-            by_name.setdefault(form.lower(), index)
-    for form in (text, text.lower()):
-        if form in by_name:
-            return Wanted(by_name[form])
-    if match := re.fullmatch(r"instance-([1-9]\d*)", text):
-        return Wanted(None, rank=int(match[1]))
-    if match := re.fullmatch(r"(.+)-([1-9]\d*)", text):
-        stem = match[1]
-        index = by_name.get(stem, by_name.get(stem.lower()))
-        if index is not None:
-            return Wanted(index, rank=int(match[2]))
-    if text.isdecimal() and int(text) < len(classes):
-        return Wanted(int(text))
-    near = difflib.get_close_matches(text.lower(), [str(c).lower() for c in classes], 4, 0.4)
-    names = near or [str(name) for name in classes[:10]]
-    raise InputError(f"class {text}: unknown to the model; it knows {', '.join(names)}")
 
 
 def chosen_concepts(relevance, wanted, layer) -> list[int]:
@@ -402,28 +274,6 @@ def chosen_concepts(relevance, wanted, layer) -> list[int]:
     return [int(concept) for concept in wanted]
 
 
-def outside_share(heatmap, inside) -> float | None:
-    """Share of the positive relevance outside a mask; None where there is no positive relevance.
-
-    heatmap: (H, W); inside: (H, W) bool. This is the context score C of DESIGN's definition.
-    """
-    positive = np.clip(heatmap, 0, None).astype(np.float64)
-    total = positive.sum()
-    return float(positive[~inside].sum() / total) if total > 0 else None
-
-
-def box_mask(box, geometry) -> np.ndarray:
-    """A box of the original image filled in the input: (H, W) bool, pixels by their centre."""
-    x1, y1, x2, y2 = geometry.boxes_to_input(np.asarray(box, dtype=np.float64)[None])[0]
-    height, width = geometry.input
-    rows, columns = np.arange(height) + 0.5, np.arange(width) + 0.5
-    return ((rows >= y1) & (rows <= y2))[:, None] & ((columns >= x1) & (columns <= x2))
-
-
 def _number(value):
     value = float(value)
     return value if np.isfinite(value) else None
-
-
-def _tuple(box):
-    return tuple(float(value) for value in box)

@@ -5,7 +5,6 @@ Coordinates are pixels of the original image (x to the right, y down) throughout
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -101,12 +100,6 @@ class Explanation:
             f"of {', '.join(self.layers)}>"
         )
 
-    def _repr_png_(self) -> bytes:
-        """The figure, in a notebook."""
-        from lcrp.render.figure import figure_bytes
-
-        return figure_bytes(self, "png", 1100)
-
     def summary(self) -> dict:
         """The numbers and names of the figure, without its arrays (JSON-able)."""
         explained = [m for m in self.predictions if m.explained and m.box is not None]
@@ -139,9 +132,9 @@ class Explanation:
         }
 
 
-def file_name(text: str) -> str:
-    """A class or layer name as it stands in file names: anything unusual becomes `_`."""
-    return re.sub(r"[^A-Za-z0-9.+-]+", "_", str(text)).strip("_") or "_"
+def plain_box(box) -> tuple[float, ...]:
+    """A box (x1, y1, x2, y2) as plain numbers."""
+    return tuple(float(value) for value in box)
 
 
 def _rounded(value):

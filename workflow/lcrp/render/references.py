@@ -20,7 +20,8 @@ import cv2
 import numpy as np
 
 from lcrp.errors import InputError
-from lcrp.render.explanation import Reference, file_name
+from lcrp.files import file_name
+from lcrp.render.explanation import Reference
 
 CROP_BELOW = 0.1  # of the largest smoothed relevance: what the crop leaves out
 SPOT = 0.05  # of all that is strong: a separate spot that the crop leaves out

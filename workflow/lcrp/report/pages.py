@@ -11,7 +11,7 @@ import pandas as pd
 
 import lcrp
 from lcrp.files import file_name
-from lcrp.render.figure import percent
+from lcrp.render.text import percent
 from lcrp.report.facts import key_figures, model_facts, status_counts
 
 TEMPLATES = Path(__file__).parent / "templates"

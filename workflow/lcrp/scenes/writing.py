@@ -1,6 +1,8 @@
-"""Writes the scenes: PNG images and masks, COCO annotations, the truth."""
+"""Write the scenes: PNG images and masks, COCO annotations, the truth."""
 
 import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -34,7 +36,7 @@ def _variants(options, split, index):
 
 
 def _write_scene(options, split, directory, index):
-    """Writes the pictures of one scene; returns their COCO entries (images, objects, strokes)."""
+    """Write the pictures of one scene; returns their COCO entries (images, objects, strokes)."""
     names = class_names(options.merge_twins)
     images, annotations, fields = [], [], []
     for file, number, scene, swap in _variants(options, split, index):
@@ -88,8 +90,14 @@ def _write_png(path, pixels):
     path.write_bytes(cv2.imencode(".png", pixels)[1])
 
 
-def write_split(options, split, directory, workers=1, progress=iter):
-    """Draws one split into a directory, which appears when it is complete.
+def write_split(
+    options: "SceneOptions | Mapping",
+    split: str,
+    directory: str | os.PathLike,
+    workers: int = 1,
+    progress: Callable[[Sequence], Iterable] = iter,
+) -> Path:
+    """Draw one split into a directory, which appears when it is complete.
 
     `images/*.png` (RGB), `masks/*.png` (0 background, then the classes in the order of
     `class_names`; 255 is not used) and `annotations.json` (COCO: boxes, run-length masks; each
@@ -105,7 +113,7 @@ def write_split(options, split, directory, workers=1, progress=iter):
         split: "train", "test" or "swapped".
         directory: replaced if it exists.
         workers: number of processes; the files do not depend on it.
-        progress: a function that wraps the numbers of the scenes, such as tqdm.
+        progress: wraps the numbers of the scenes, as tqdm does.
 
     Returns:
         Path of the annotations.
@@ -140,15 +148,20 @@ def _write_pictures(options, split, directory, workers, progress):
     return [write(index) for index in progress(range(count))]
 
 
-def write_truth(options, path):
+def write_truth(options: "SceneOptions | Mapping", path: str | os.PathLike) -> Path:
     """Write `truth(options)` as JSON, whole or not at all; returns the path."""
     with whole(path) as part:
         part.write_text(json.dumps(truth(SceneOptions.from_config(options)), indent=2) + "\n")
     return Path(path)
 
 
-def write_scenes(options, directory, workers=1, progress=iter):
-    """Draws the whole dataset: `train/`, `test/`, `swapped/` and `truth.json` in a directory."""
+def write_scenes(
+    options: "SceneOptions | Mapping",
+    directory: str | os.PathLike,
+    workers: int = 1,
+    progress: Callable[[Sequence], Iterable] = iter,
+) -> Path:
+    """Draw the whole dataset: `train/`, `test/`, `swapped/` and `truth.json` in a directory."""
     directory = Path(directory)
     for split in SPLITS:
         write_split(options, split, directory / split, workers, progress)

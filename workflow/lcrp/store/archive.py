@@ -1,124 +1,30 @@
 """Zarr v3 hierarchies in one zip file, written whole or not at all.
 
-Only what the store needs of the format, written directly: regular chunks, numbers through
-Blosc, text as `vlen-utf8` with Zstandard. That is several times faster than zarr-python for
-the hundreds of small arrays of a shard, needs one chunk in memory at a time, and the same
-arrays give the same bytes (entries carry a fixed date). Any Zarr v3 reader opens the result.
+Only what the store needs of the format, written directly (`chunks.py` has the arrays). That is
+several times faster than zarr-python for the hundreds of small arrays of a shard, needs one chunk
+in memory at a time, and the same arrays give the same bytes (entries carry a fixed date). Any
+Zarr v3 reader opens the result.
 """
 
 import json
 import math
+import os
 import struct
 import zipfile
 import zlib
+from collections.abc import Sequence
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 
 import numpy as np
-from numcodecs import Blosc, VLenUTF8, Zstd
+import numpy.typing as npt
 
 from lcrp.errors import InputError
 from lcrp.files import unwritable, whole
+from lcrp.store.chunks import array_metadata, encode, fill_from_json, is_fill, read_chunks
 
-# Measured in benchmarks/store.py: on real relevances as small as zstd 5, at many times its speed.
-COMPRESSOR = {"cname": "lz4", "clevel": 5, "shuffle": "bitshuffle"}
-TEXT_LEVEL = 3
 _DATE = (1980, 1, 1, 0, 0, 0)
-_SHUFFLES = {"noshuffle": Blosc.NOSHUFFLE, "shuffle": Blosc.SHUFFLE, "bitshuffle": Blosc.BITSHUFFLE}
-
-
-def _fill_to_json(fill, dtype):
-    if dtype.kind == "f":
-        return "NaN" if np.isnan(fill) else float(fill)
-    return bool(fill) if dtype.kind == "b" else int(fill)
-
-
-def _fill_from_json(fill):
-    return np.nan if fill == "NaN" else fill
-
-
-def _array_metadata(shape, dtype, dimensions, chunks, fill, attributes):
-    text = dtype.kind == "O"
-    if text:
-        codecs = [
-            {"name": "vlen-utf8", "configuration": {}},
-            {"name": "zstd", "configuration": {"level": TEXT_LEVEL, "checksum": False}},
-        ]
-    else:
-        codecs = [
-            {"name": "bytes", "configuration": {"endian": "little"}}
-            if dtype.itemsize > 1
-            else {"name": "bytes"},
-            {
-                "name": "blosc",
-                "configuration": COMPRESSOR | {"typesize": dtype.itemsize, "blocksize": 0},
-            },
-        ]
-    return {
-        "zarr_format": 3,
-        "node_type": "array",
-        "shape": [int(n) for n in shape],
-        "data_type": "string" if text else dtype.name,
-        "chunk_grid": {
-            "name": "regular",
-            "configuration": {"chunk_shape": [int(n) for n in chunks]},
-        },
-        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
-        "fill_value": "" if text else _fill_to_json(fill, dtype),
-        "codecs": codecs,
-        "dimension_names": list(dimensions),
-        "attributes": attributes or {},
-    }
-
-
-def _encode(values, metadata):
-    if metadata["data_type"] == "string":
-        return Zstd(TEXT_LEVEL).encode(VLenUTF8().encode(np.asarray(values, object)))
-    settings = metadata["codecs"][1]["configuration"]
-    blosc = Blosc(settings["cname"], settings["clevel"], _SHUFFLES[settings["shuffle"]])
-    return blosc.encode(np.ascontiguousarray(values))
-
-
-def _decode(data, metadata):
-    shape = metadata["chunk_grid"]["configuration"]["chunk_shape"]
-    names = [codec["name"] for codec in metadata["codecs"]]
-    if names == ["vlen-utf8", "zstd"]:
-        return VLenUTF8().decode(Zstd().decode(data)).reshape(shape)
-    if names == ["bytes", "blosc"]:
-        return np.frombuffer(Blosc().decode(data), metadata["data_type"]).reshape(shape)
-    raise ValueError(f"codecs {names} are not those of a concept store")
-
-
-def _is_fill(values, fill):
-    if values.dtype.kind == "f" and np.isnan(fill):
-        return bool(np.isnan(values).all())
-    return bool((values == fill).all())
-
-
-def _read(archive, present, path, metadata, selection):
-    """Read a hyperrectangle of an array from an open zip file, chunk by chunk."""
-    shape = metadata["shape"]
-    chunks = metadata["chunk_grid"]["configuration"]["chunk_shape"]
-    ranges = [range(n)[s] for n, s in zip(shape, selection, strict=True)]
-    text = metadata["data_type"] == "string"
-    fill = _fill_from_json(metadata["fill_value"])
-    out = np.full([len(r) for r in ranges], fill, object if text else metadata["data_type"])
-    if out.size == 0:
-        return out
-    grid = [range(r[0] // n, r[-1] // n + 1) for r, n in zip(ranges, chunks, strict=True)]
-    for index in product(*grid):
-        key = "/".join((path, "c", *map(str, index)))
-        if key not in present:
-            continue
-        chunk = _decode(archive.read(key), metadata)
-        source, target = [], []
-        for i, n, r in zip(index, chunks, ranges, strict=True):
-            first, last = max(i * n, r[0]), min((i + 1) * n, r[-1] + 1)
-            source.append(slice(first - i * n, last - i * n))
-            target.append(slice(first - r[0], last - r[0]))
-        out[tuple(target)] = chunk[tuple(source)]
-    return out
 
 
 def _full(selection, shape):
@@ -129,12 +35,18 @@ def _full(selection, shape):
 class ArchiveWriter:
     """A Zarr v3 hierarchy under construction; a context manager.
 
-    path: the file to make. Everything goes to a temporary file beside it, which takes its name
-    when the block ends well and is removed when it does not.
-    Raises InputError when the file cannot be written (folder missing or read-only, disk full).
+    Everything goes to a temporary file, which takes its name when the block ends well and is
+    removed when it does not.
+
+    Args:
+        path: the file to make.
+
+    Raises:
+        InputError: at the beginning or end of the block, if the file cannot be written (the
+            folder is read-only, the disk full).
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
         self.nodes = {"": {"zarr_format": 3, "node_type": "group", "attributes": {}}}
         self._present = set()
@@ -193,7 +105,7 @@ class ArchiveWriter:
         self._zip.writestr(entry, data)
         self._present.add(key)
 
-    def group(self, path, attributes=None):
+    def group(self, path: str, attributes: dict | None = None) -> None:
         """Declare the group `path` (and those above it) with JSON-able attributes."""
         parts = path.split("/") if path else []
         for depth in range(1, len(parts) + 1):
@@ -203,26 +115,48 @@ class ArchiveWriter:
         if attributes:
             self.nodes[path]["attributes"] = attributes
 
-    def declare(self, path, shape, dtype, dimensions, chunks, fill=0, attributes=None):
-        """Declare an array whose chunks follow by `write`."""
+    def declare(
+        self,
+        path: str,
+        shape: Sequence[int],
+        dtype: npt.DTypeLike,
+        dimensions: Sequence[str],
+        chunks: Sequence[int],
+        fill: float = 0,
+        attributes: dict | None = None,
+    ) -> None:
+        """Declare an array whose chunks follow by `write`.
+
+        Args:
+            path: its name below the root, with those of its groups.
+            shape: of the array.
+            dtype: of its numbers; object for text.
+            dimensions: names of the axes.
+            chunks: shape of a chunk.
+            fill: the value of chunks that are not written.
+            attributes: what JSON can hold.
+        """
         self.group(path.rpartition("/")[0])
         chunks = [max(1, int(n)) for n in chunks]
-        self.nodes[path] = _array_metadata(
+        self.nodes[path] = array_metadata(
             shape, np.dtype(dtype), dimensions, chunks, fill, attributes
         )
 
-    def write(self, path, values, start=None):
+    def write(self, path: str, values: npt.ArrayLike, start: Sequence[int] | None = None) -> None:
         """Write whole chunks of a declared array.
 
-        values: an array whose first element lies at index `start` (default: the origin), which
-        must be a multiple of the chunk shape; it may end within a chunk only where the array
-        ends. Chunks that hold nothing but the fill value are left out, as Zarr allows.
+        Chunks that hold nothing but the fill value are left out, as Zarr allows.
+
+        Args:
+            path: of the array.
+            values: an array; it may end within a chunk only where the declared one ends.
+            start: index of its first element, a multiple of the chunk shape; by default 0.
         """
         metadata = self.nodes[path]
         chunks = metadata["chunk_grid"]["configuration"]["chunk_shape"]
         start = start or (0,) * len(chunks)
         text = metadata["data_type"] == "string"
-        fill = _fill_from_json(metadata["fill_value"])
+        fill = fill_from_json(metadata["fill_value"])
         dtype = np.dtype(object if text else metadata["data_type"])
         values = np.asarray(values, dtype)
         if any(s % n for s, n in zip(start, chunks, strict=True)):
@@ -232,16 +166,24 @@ class ArchiveWriter:
             piece = values[
                 tuple(slice(i * n, (i + 1) * n) for i, n in zip(index, chunks, strict=True))
             ]
-            if not text and _is_fill(piece, fill):
+            if not text and is_fill(piece, fill):
                 continue
             if list(piece.shape) != chunks:
                 whole = np.full(chunks, fill, dtype)
                 whole[tuple(slice(n) for n in piece.shape)] = piece
                 piece = whole
             number = (s // n + i for s, n, i in zip(start, chunks, index, strict=True))
-            self._put("/".join((path, "c", *map(str, number))), _encode(piece, metadata))
+            self._put("/".join((path, "c", *map(str, number))), encode(piece, metadata))
 
-    def array(self, path, values, dimensions, chunks=None, fill=0, attributes=None):
+    def array(
+        self,
+        path: str,
+        values: npt.ArrayLike,
+        dimensions: Sequence[str],
+        chunks: Sequence[int] | None = None,
+        fill: float = 0,
+        attributes: dict | None = None,
+    ) -> None:
         """Declare and write an array; `chunks` defaults to the whole of it."""
         values = np.asarray(values)
         self.declare(
@@ -249,24 +191,29 @@ class ArchiveWriter:
         )
         self.write(path, values)
 
-    def shape(self, path):
+    def shape(self, path: str) -> tuple[int, ...]:
         """Shape of a declared array."""
         return tuple(self.nodes[path]["shape"])
 
-    def read(self, path, *selection):
+    def read(self, path: str, *selection: slice) -> np.ndarray:
         """Read back what has been written, like `ArchiveReader.read`."""
         metadata = self.nodes[path]
-        return _read(self._zip, self._present, path, metadata, _full(selection, metadata["shape"]))
+        return read_chunks(
+            self._zip, self._present, path, metadata, _full(selection, metadata["shape"])
+        )
 
 
 class ArchiveReader:
-    """A Zarr hierarchy made by ArchiveWriter, read without zarr-python.
+    """A Zarr hierarchy made by ArchiveWriter, read without zarr-python; a context manager.
 
-    path: the file. Raises InputError when it is missing, truncated or corrupt. Close after use;
-    a context manager.
+    Args:
+        path: the file.
+
+    Raises:
+        InputError: the file is missing, truncated or corrupt.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
         with self._reported():
             if not self.path.is_file():
@@ -292,25 +239,25 @@ class ArchiveReader:
     def __contains__(self, path):
         return path in self.nodes
 
-    def attributes(self, path=""):
+    def attributes(self, path: str = "") -> dict:
         """The attributes of a group or array."""
         return (self.nodes[path] if path else self._root)["attributes"]
 
-    def children(self, path):
+    def children(self, path: str) -> list[str]:
         """Names directly below a group, in the order in which they were written."""
         prefix = f"{path}/" if path else ""
         names = (n[len(prefix) :] for n in self.nodes if n.startswith(prefix))
         return [name for name in names if name and "/" not in name]
 
-    def metadata(self, path):
+    def metadata(self, path: str) -> dict:
         """The array's metadata: `shape`, `data_type`, `dimension_names`, ..."""
         return self.nodes[path]
 
-    def read(self, path, *selection):
+    def read(self, path: str, *selection: slice) -> np.ndarray:
         """Read an array, or the hyperrectangle given by slices (missing ones mean everything)."""
         with self._reported():
             metadata = self.nodes[path]
-            return _read(
+            return read_chunks(
                 self._zip, self._present, path, metadata, _full(selection, metadata["shape"])
             )
 

@@ -1,6 +1,7 @@
 """RelMax and ActMax of a store: the best rows of every channel, overall and per class."""
 
 import numpy as np
+import pandas as pd
 
 from lcrp.store.layout import RANKING_NUMBERS, chunk_shape
 from lcrp.store.ranking import normalised, top_rows
@@ -12,7 +13,9 @@ RANKED = {
 }
 
 
-def rows_of_classes(targets):
+def rows_of_classes(
+    targets: pd.DataFrame,
+) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
     """Per class that occurs the rows of its targets, and those of the images that have one."""
     of_class = targets["class"].to_numpy()
     image = targets["image"].to_numpy()
@@ -23,9 +26,16 @@ def rows_of_classes(targets):
 def rank_layer(archive, layer, kind, class_rows, names, top_k):
     """Rank the rows of a layer that has been written, and write RelMax or ActMax.
 
-    archive: ArchiveWriter; kind: a key of RANKED; class_rows: rows by class index; names: the
-    arrays that the layer has. Reads one column of chunks at a time. Per class only the rows are
-    written: their values and positions are in the recorded arrays.
+    Reads one column of chunks at a time. Per class only the rows are written: their values and
+    positions are in the recorded arrays.
+
+    Args:
+        archive: `ArchiveWriter`.
+        layer: its name.
+        kind: a key of RANKED.
+        class_rows: rows by class index.
+        names: the arrays that the layer has.
+        top_k: how many rows are kept.
     """
     source, where, axis, ranked_by = RANKED[kind]
     group = f"layers/{layer}"
@@ -60,7 +70,7 @@ def rank_layer(archive, layer, kind, class_rows, names, top_k):
     )
 
 
-def pick(values, rows, empty):
+def pick(values: np.ndarray, rows: np.ndarray, empty: float) -> np.ndarray:
     """Values (n, C) at rows (k, C) of every channel, `empty` where the row is -1."""
     if not values.size:
         return np.full(rows.shape, empty)
@@ -71,7 +81,13 @@ def pick(values, rows, empty):
 def write_ranking(archive, group, ranking, axis, ranked_by, classes=None):
     """Write RelMax or ActMax: `index` and, if given, `value` and `position`, best first.
 
-    ranking: arrays (k, C), or (class, k, C) with the class indices in `classes`.
+    Args:
+        archive: `ArchiveWriter`.
+        group: the path to write to.
+        ranking: arrays (k, C), or (class, k, C).
+        axis: what the rows are: "target" or "image".
+        ranked_by: by what they are ranked, in words.
+        classes: the class indices, for arrays per class.
     """
     archive.group(group, {"ranked_by": ranked_by, "index_counts": axis})
     dimensions = ("rank", "channel") if classes is None else ("class", "rank", "channel")

@@ -1,59 +1,40 @@
 """Reading a concept store: lazy arrays, and data frames that answer questions."""
 
+import os
 from functools import cached_property
 from numbers import Integral
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from lcrp.errors import InputError, nearest
 from lcrp.store.best_rows import RANKED, pick
 from lcrp.store.format import RECORDED
+from lcrp.store.layer import Layer
 from lcrp.store.ranking import normalised
 from lcrp.store.shards import open_records, read_table
 
 _KINDS = {"relevance": "relmax", "activation": "actmax"}
 
 
-class Layer:
-    """One layer of a store.
-
-    name; channels: number of concepts; shape: (height, width) of the feature map or None.
-    relevance, position, inside, landed (T, C), on_thing (P, C), activation, activation_position
-    (B, C), absolute_sum (T,) are zarr arrays, read when sliced; group is the zarr group with
-    everything of the layer.
-    """
-
-    def __init__(self, name, attributes, group):
-        self.name = name
-        self.channels = attributes["channels"]
-        self.shape = tuple(attributes["shape"]) if attributes["shape"] else None
-        self._group = group
-
-    @property
-    def group(self):
-        """The zarr group of the layer."""
-        return self._group()
-
-    def __getattr__(self, name):
-        if name in RECORDED or name == "absolute_sum":
-            if name in self.group:
-                return self.group[name]
-            raise InputError(f"layer {self.name}: the store holds no {name}; analyse the images")
-        raise AttributeError(name)
-
-
 class ConceptStore:
     """A store (or shard) opened for reading; a context manager.
 
-    path: the file. attrs: its attributes. images, targets, pairs: data frames, one row each, in the
-    order that all row numbers refer to. classes: names by class index. layers: names in module
-    order. Layers are named as in the network, concepts are channel numbers, classes are given by
-    name or index. What does not exist raises InputError, with the nearest names.
+    Layers are named as in the network, concepts are channel numbers, classes are given by name or
+    index. What does not exist raises InputError, with the nearest names. The tables `images`,
+    `targets` and `pairs` are in the order that all row numbers refer to.
+
+    Attributes:
+        path: the file.
+        archive: it, open.
+        attrs: its attributes.
+        layers: names in module order.
+        classes: names by class index.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
         self.archive = open_records(self.path)
         self.attrs = self.archive.attributes()
@@ -72,24 +53,24 @@ class ConceptStore:
         rows = f"{len(self.targets)} targets of {len(self.images)} images"
         return f"<ConceptStore {self.path}: {rows}, {len(self.layers)} layers>"
 
-    def close(self):
+    def close(self) -> None:
         """Close the file."""
         self.archive.close()
         if "zarr" in self.__dict__:
             self.zarr.store.close()
 
     @cached_property
-    def images(self):
+    def images(self) -> pd.DataFrame:
         """The table of images."""
         return read_table(self.archive, "images")
 
     @cached_property
-    def targets(self):
+    def targets(self) -> pd.DataFrame:
         """The table of targets."""
         return read_table(self.archive, "targets")
 
     @cached_property
-    def pairs(self):
+    def pairs(self) -> pd.DataFrame:
         """The table of pairs: targets, and the other annotated things of their images."""
         return read_table(self.archive, "pairs")
 
@@ -102,7 +83,7 @@ class ConceptStore:
         store = zarr.storage.ZipStore(self.path, mode="r")
         return zarr.open_group(store, mode="r", use_consolidated=False)
 
-    def layer(self, name):
+    def layer(self, name: str) -> Layer:
         """The Layer of that name."""
         group = f"layers/{self._layer(name)}"
         return Layer(name, self.archive.attributes(group), lambda: self.zarr[group])
@@ -112,7 +93,7 @@ class ConceptStore:
             raise InputError(f"{self.path}: no layer {name!r}; {_hint(name, self.layers)}")
         return name
 
-    def class_index(self, given):
+    def class_index(self, given: str | int) -> int:
         """Index of a class given by name or index."""
         if isinstance(given, Integral) and not isinstance(given, bool):
             if 0 <= given < len(self.classes):
@@ -140,8 +121,23 @@ class ConceptStore:
             )
         return int(target)
 
-    def read(self, layer, name, rows=slice(None), concepts=slice(None)):
-        """Part of a recorded array as numpy, both parts given by slices with step 1."""
+    def read(
+        self, layer: str, name: str, rows: slice = slice(None), concepts: slice = slice(None)
+    ) -> np.ndarray:
+        """Part of a recorded array.
+
+        Args:
+            layer: its name.
+            name: of the array.
+            rows: a slice with step 1.
+            concepts: a slice with step 1.
+
+        Returns:
+            (rows, concepts), or (rows,) for `absolute_sum`.
+
+        Raises:
+            InputError: it was not recorded.
+        """
         key = f"layers/{self._layer(layer)}/{name}"
         if key not in self.archive:
             raise InputError(
@@ -151,15 +147,28 @@ class ConceptStore:
         wide = len(self.archive.metadata(key)["shape"]) == 2
         return self.archive.read(key, rows, concepts) if wide else self.archive.read(key, rows)
 
-    def holds(self, layer, name):
+    def holds(self, layer: str, name: str) -> bool:
         """Whether an array (`inside`, `landed`, ...) or ranking (`relmax`, ...) is there."""
         return f"layers/{self._layer(layer)}/{name}" in self.archive
 
-    def ranking(self, layer, by="relevance", class_index=None, concepts=slice(None)):
+    def ranking(
+        self,
+        layer: str,
+        by: str = "relevance",
+        class_index: str | int | None = None,
+        concepts: slice = slice(None),
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """RelMax or ActMax of several concepts, as arrays.
 
-        by, class_index: as for `best`; concepts: a slice. Returns index (row of the target or
-        image, -1 where there is none), value and position, each (k, concepts), best first.
+        Args:
+            layer: its name.
+            by: see `best`.
+            class_index: see `best`.
+            concepts: a slice.
+
+        Returns:
+            Index (row of the target or image, -1 where there is none), value and position, each
+            (k, concepts), best first.
         """
         group = self._ranking(layer, by, class_index)
         place = self._place(group, class_index)
@@ -170,7 +179,13 @@ class ConceptStore:
         value, position = self._recorded(layer, by, concepts)
         return rows, pick(value, rows, np.nan), pick(position, rows, -1)
 
-    def best_rows(self, layer, class_index=None, concepts=slice(None), by="relevance"):
+    def best_rows(
+        self,
+        layer: str,
+        class_index: str | int | None = None,
+        concepts: slice = slice(None),
+        by: str = "relevance",
+    ) -> np.ndarray:
         """Rows of the best samples of several concepts: (k, concepts) int32, -1 where none."""
         group = self._ranking(layer, by, class_index)
         return self._ranked(f"{group}/index", self._place(group, class_index), concepts)
@@ -206,12 +221,22 @@ class ConceptStore:
             self._last = (layer, by, concepts.start, concepts.stop), (value, position)
         return self._last[1]
 
-    def normalised(self, layer, targets=None, concepts=slice(None)):
+    def normalised(
+        self,
+        layer: str,
+        targets: npt.ArrayLike | slice | None = None,
+        concepts: slice = slice(None),
+    ) -> np.ndarray:
         """Relevance divided by the sum of absolute relevances of the layer, per target.
 
-        targets: row numbers or a slice, default all; concepts: a slice of channels. Returns
-        (targets, concepts) float64; NaN for a target whose relevance is not finite, zero for one
-        without any relevance.
+        Args:
+            layer: its name.
+            targets: row numbers or a slice, by default all.
+            concepts: a slice of channels.
+
+        Returns:
+            (targets, concepts) float64; NaN for a target whose relevance is not finite, zero for
+            one without any relevance.
         """
         if targets is None:
             targets = slice(None)
@@ -225,11 +250,16 @@ class ConceptStore:
         relevance = self.read(layer, "relevance", rows, concepts)
         return normalised(relevance, self.read(layer, "absolute_sum", rows))[chosen]
 
-    def profile(self, target, layer):
-        """All concepts of a layer for one target: a data frame, row i for concept i.
+    def profile(self, target: int, layer: str) -> pd.DataFrame:
+        """All concepts of a layer for one target.
 
-        Columns: concept, relevance, normalised, inside (relevance inside the object, NaN without
-        annotation), position (flat index of the strongest neuron).
+        Args:
+            target: its row.
+            layer: its name.
+
+        Returns:
+            Row i for concept i: concept, relevance, normalised, inside (relevance inside the
+            object, NaN without annotation), position (flat index of the strongest neuron).
         """
         row = self._target(target)
         row = slice(row, row + 1)
@@ -246,12 +276,19 @@ class ConceptStore:
                 table[name] = np.full(relevance.shape[1], RECORDED[name].fill)
         return pd.DataFrame(table)
 
-    def top_concepts(self, layer, class_index=None, k=10):
+    def top_concepts(
+        self, layer: str, class_index: str | int | None = None, k: int = 10
+    ) -> pd.DataFrame:
         """The concepts with the largest mean normalised relevance, best first.
 
-        class_index: average over the targets of this class (name or index), default over all.
-        Returns a data frame: concept, mean_relevance (NaN without targets), targets (their
-        number). Equal means are ordered by concept.
+        Args:
+            layer: its name.
+            class_index: average over the targets of this class (name or index), by default all.
+            k: how many.
+
+        Returns:
+            concept, mean_relevance (NaN without targets), targets (their number). Equal means are
+            ordered by concept.
         """
         rows = slice(None)
         if class_index is not None:
@@ -263,14 +300,27 @@ class ConceptStore:
         order = np.argsort(-mean, kind="stable")[:k]
         return pd.DataFrame({"concept": order, "mean_relevance": mean[order], "targets": count})
 
-    def best(self, layer, concept, by="relevance", class_index=None, k=None):
+    def best(
+        self,
+        layer: str,
+        concept: int,
+        by: str = "relevance",
+        class_index: str | int | None = None,
+        k: int | None = None,
+    ) -> pd.DataFrame:
         """The reference samples of a concept, best first.
 
-        by: "relevance" (RelMax: targets by normalised relevance) or "activation" (ActMax: images
-        by maximal activation); class_index: only targets of this class, or images that have one
-        (name or index); k: at most so many.
-        Returns a data frame: target (row, -1 for images), image (row), image_id, class (index, -1
-        where it is an image's), value, position (flat index of the strongest neuron).
+        Args:
+            layer: its name.
+            concept: its channel.
+            by: "relevance" (RelMax: targets by normalised relevance) or "activation" (ActMax:
+                images by maximal activation).
+            class_index: only targets of this class, or images that have one (name or index).
+            k: at most so many.
+
+        Returns:
+            target (row, -1 for images), image (row), image_id, class (index, -1 where it is an
+            image's), value, position (flat index of the strongest neuron).
         """
         concept = self._concept(self._layer(layer), concept)
         column = slice(concept, concept + 1)
@@ -319,9 +369,10 @@ def _hint(given, names):
     return f"nearest: {nearest(given, names)}" if names else "it has none"
 
 
-def open_store(path):
-    """Open a concept store for reading; see ConceptStore.
+def open_store(path: str | os.PathLike) -> ConceptStore:
+    """Open a concept store for reading.
 
-    Raises InputError when the file is missing, truncated, corrupt or of another schema version.
+    Raises:
+        InputError: the file is missing, truncated, corrupt or of another schema version.
     """
     return ConceptStore(path)

@@ -6,6 +6,7 @@ class under `<layer>/<class>_*.npy` (RelStats_*, ActStats_*) beside `targets.npy
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -25,27 +26,41 @@ RANKED_BY = {
 
 @dataclass
 class Best:
-    """Best samples of every channel: index, value, position, each (k, C)."""
+    """Best samples of every channel.
+
+    Attributes:
+        index: (k, C) int, numbers of samples.
+        value: (k, C) float, by what they are ranked.
+        position: (k, C) int, flat index of the strongest neuron.
+    """
 
     index: np.ndarray
     value: np.ndarray
     position: np.ndarray
 
 
-def save(prefix, best):
+def save(prefix: Path, best: Best) -> None:
     """Write the three files that begin with `prefix`."""
     for suffix, part in PARTS.items():
         save_array(prefix.with_name(f"{prefix.name}_{suffix}.npy"), getattr(best, part))
 
 
-def save_array(path, values):
+def save_array(path: Path, values: np.ndarray) -> None:
     """Write a .npy file, whole or not at all."""
     with whole(path) as part:
         np.save(part, values)
 
 
-def load(prefix, samples):
-    """Read the three files that begin with `prefix`; `samples`: number of images there are."""
+def load(prefix: Path, samples: int) -> Best:
+    """Read the three files that begin with `prefix`.
+
+    Args:
+        prefix: folder and start of the names.
+        samples: how many images there are.
+
+    Raises:
+        InputError: a file is missing or damaged, or names an image that is not there.
+    """
     parts = {}
     for suffix, part in PARTS.items():
         path = prefix.with_name(f"{prefix.name}_{suffix}.npy")

@@ -1,27 +1,35 @@
 """From a store to a directory that zennit-crp reads."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from lcrp.store.concept_store import ConceptStore
 from lcrp.store.crp_directories import ACTIVATION, RELEVANCE, Best, save, save_array
 from lcrp.store.ranking import normalised, top_rows
 from lcrp.store.shards import absolute_sums
 
 
-def export_crp(store, folder):
+def export_crp(store: ConceptStore, folder: str | os.PathLike) -> None:
     """Write the reference samples of a store as a directory that zennit-crp reads.
 
-    store: merged ConceptStore; folder: gets RelMax_sum_normed, RelStats_sum_normed,
-    ActMax_max_normed and ActStats_max_normed, as far as the store has the rankings. Samples are
-    numbered by the column `index` of images, where there is one, else by their row. Values are
-    normalised over the channels, as zennit-crp has them; ranks (k, C) that not every channel has
-    are left out. In ActStats an image counts for every class that it has a target of (zennit-crp
-    counts it for one).
+    Samples are numbered by the column `index` of images, where there is one, else by their row.
+    Values are normalised over the channels, as zennit-crp has them; ranks (k, C) that not every
+    channel has are left out. In ActStats an image counts for every class that it has a target of
+    (zennit-crp counts it for one).
 
     In zennit-crp: `FeatureVisualization(..., path=folder)`, and for activations
     `Maximization("activation", "max", True, folder)` in place of its ActMax.
+
+    Args:
+        store: a merged store.
+        folder: gets RelMax_sum_normed, RelStats_sum_normed, ActMax_max_normed and
+            ActStats_max_normed, as far as the store has the rankings.
+
+    Raises:
+        InputError: a file cannot be written.
     """
     folder = Path(folder)
     sample = store.images.get("index", pd.Series(range(len(store.images)))).to_numpy(np.int64)

@@ -1,6 +1,8 @@
 """From a directory of zennit-crp to a store, without any analysis."""
 
+import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +19,30 @@ from lcrp.store.row_order import natural_key
 from lcrp.store.shards import layer_attributes, write_table
 
 
-def import_crp(folder, destination, images, classes, attrs=None, layers=None):
+def import_crp(
+    folder: str | os.PathLike,
+    destination: str | os.PathLike,
+    images: pd.DataFrame | Sequence[str],
+    classes: Sequence[str],
+    attrs: Mapping | None = None,
+    layers: Sequence[str] | None = None,
+) -> None:
     """Make a store from a directory of zennit-crp's FeatureVisualization.
-
-    folder: with RelMax_* and, if there, RelStats_*, ActMax_*, ActStats_*; destination: the file
-    to make. images: the samples in the order in which zennit-crp numbered them: ids, or a data
-    frame with the columns id, file, height, width as far as known. classes: class names. attrs:
-    further attributes of the store (experiment, architecture, ...). layers: names and order of
-    layers, default all, in natural order.
 
     The store answers `best`; it holds no relevances of targets. Targets are the pairs of image
     and class that occur; where no class is on record (no RelStats) it is -1.
-    Raises InputError that names the file when one is missing, damaged or does not fit.
+
+    Args:
+        folder: with RelMax_* and, if there, RelStats_*, ActMax_*, ActStats_*.
+        destination: the file to make.
+        images: the samples in the order in which zennit-crp numbered them: ids, or a data frame
+            with the columns id, file, height, width as far as known.
+        classes: names by class index.
+        attrs: further attributes of the store (experiment, architecture, ...).
+        layers: names and order of the layers, by default all in natural order.
+
+    Raises:
+        InputError: a file is missing, damaged or does not fit; it names the file.
     """
     folder = Path(folder)
     sources = {

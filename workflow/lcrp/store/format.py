@@ -40,9 +40,14 @@ RESERVED = ("kind", "layers", "top_k", "relative_error", "target_order")
 
 @dataclass(frozen=True)
 class Recorded:
-    """One array of a layer: its row axis, type, value where nothing was recorded, meaning.
+    """One array of a layer.
 
-    bits: explicit bits of the mantissa that it is rounded to, 0 where it is not rounded.
+    Attributes:
+        axis: what its rows are: "target", "image" or "pair".
+        dtype: of its numbers.
+        fill: the value where nothing was recorded.
+        bits: explicit bits of the mantissa that it is rounded to, 0 where it is not rounded.
+        meaning: in words.
     """
 
     axis: str

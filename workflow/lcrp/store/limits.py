@@ -1,15 +1,27 @@
 """Limits on how many images may fail."""
 
+from collections.abc import Mapping
+
+import pandas as pd
+
 from lcrp.errors import InputError
 
 WORDS = {"unreadable": "cannot be read", "no-target": "have nothing that is explained"}
 
 
-def require_limits(images, limits, source):
-    """Raise InputError where a larger share of the images failed than is allowed.
+def require_limits(
+    images: pd.DataFrame, limits: Mapping[str, float | None] | None, source: object
+) -> None:
+    """Check that no larger share of the images failed than is allowed.
 
-    images: data frame with the columns id and status. limits: {"unreadable" or "no_target": share
-    of the images between 0 and 1, or None for no limit}. source: the file that is named.
+    Args:
+        images: with the columns id and status.
+        limits: {"unreadable" or "no_target": share of the images between 0 and 1, or None for no
+            limit}.
+        source: the file that the error names.
+
+    Raises:
+        InputError: more failed.
     """
     for name, limit in (limits or {}).items():
         status = name.replace("_", "-")

@@ -1,6 +1,8 @@
 """Merging shards into the store of an experiment."""
 
+import os
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,20 +44,32 @@ class _Readers:
             self._open.popitem()[1].close()
 
 
-def merge_shards(paths, destination, top_k=TOP_K, order=None, limits=None):
+def merge_shards(
+    paths: Sequence[str | os.PathLike],
+    destination: str | os.PathLike,
+    top_k: int = TOP_K,
+    order: Sequence[str] | None = None,
+    limits: Mapping[str, float | None] | None = None,
+) -> None:
     """Merge shards into one store, with the best rows of every channel.
 
-    paths: shard files (or merged stores) of one experiment, in any order; destination: the file
-    to make; top_k: length of RelMax and ActMax; order: all image ids of the dataset, in its
-    order, which then becomes the column `index` of images; limits: which share of the images may
-    be unreadable or without target, as `require_limits` takes it. The result depends on the rows
-    alone: not on how they were split, nor on the order of the files. Rows are sorted by image
-    (`index` in images, else id), class and instance. Needs memory for a block of rows (256 MB, or
-    1024 rows), whatever the number of shards.
+    The result depends on the rows alone: not on how they were split, nor on the order of the
+    files. Rows are sorted by image (`index` in images, else id), class and instance. The memory
+    needed is that of a block of rows (256 MB, or 1024 rows), whatever the number of shards.
 
-    Raises InputError, naming both files, when two shards do not belong together (schema version,
-    model, dataset, classes, settings, layers) or hold the same image; and, naming the file, when
-    one is missing, truncated or corrupt.
+    Args:
+        paths: shard files (or merged stores) of one experiment, in any order.
+        destination: the file to make.
+        top_k: length of RelMax and ActMax.
+        order: all image ids of the dataset, in its order, which then becomes the column `index`
+            of images.
+        limits: which share of the images may be unreadable or without target, as
+            `require_limits` takes it.
+
+    Raises:
+        InputError: two shards do not belong together (schema version, model, dataset, classes,
+            settings, layers) or hold the same image, and both are named; or one is missing,
+            truncated or corrupt.
     """
     paths = [Path(p) for p in paths]
     if not paths:

@@ -3,11 +3,16 @@
 import numpy as np
 
 
-def top_rows(values, k):
+def top_rows(values: np.ndarray, k: int) -> np.ndarray:
     """Rows of the k largest values per channel.
 
-    values (n, C) float; NaN never ranks. Returns rows (k, C) int32, the largest value first,
-    equal values in the order of their rows, -1 where fewer than k values are numbers.
+    Args:
+        values: (n, C) float; NaN never ranks.
+        k: how many rows.
+
+    Returns:
+        (k, C) int32: the largest value first, equal values in the order of their rows, -1 where
+        fewer than k values are numbers.
     """
     n, channels = values.shape
     result = np.full((k, channels), -1, np.int32)
@@ -33,7 +38,7 @@ def top_rows(values, k):
     return result
 
 
-def normalised(relevance, absolute_sum):
+def normalised(relevance: np.ndarray, absolute_sum: np.ndarray) -> np.ndarray:
     """Relevance divided by the absolute sum of its target: (n, C) and (n,) to (n, C) float64.
 
     A target without any relevance has zero everywhere; one with a NaN is NaN everywhere.

@@ -1,6 +1,7 @@
 """What one analysis job hands over: tables of images and targets, arrays per layer."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,17 +15,19 @@ from lcrp.store.format import AXIS_OF_TABLE, RECORDED, REQUIRED, SCHEMA, TYPES
 class LayerRecords:
     """The recorded arrays of one layer with C channels, for T targets of B images.
 
-    relevance (T, C) float32, summed over positions, not normalised.
-    position (T, C) int32, flat index of the most relevant neuron.
-    inside (T, C) float32, relevance that lands inside the object; NaN without annotation.
-    landed (T, C) float32, relevance that lands anywhere in the input, with which `inside` is to
-    be compared; not needed where that is `relevance` itself (no bias absorbs any).
-    on_thing (P, C) float32, relevance that lands on another annotated thing, for P pairs of a
-    target and a thing.
-    activation (B, C) float32, maximum over positions; NaN for an unreadable image.
-    activation_position (B, C) int32, flat index of the most active neuron; -1 where unknown.
-    shape: (height, width) of the feature map that the positions count in, None if unknown.
     An array that was not recorded is None, in every shard of an experiment alike.
+
+    Attributes:
+        relevance: (T, C) float32, summed over positions, not normalised.
+        position: (T, C) int32, flat index of the most relevant neuron.
+        inside: (T, C) float32, relevance that lands inside the object; NaN without annotation.
+        landed: (T, C) float32, relevance that lands anywhere in the input, with which `inside` is
+            to be compared; not needed where that is `relevance` itself (no bias absorbs any).
+        on_thing: (P, C) float32, relevance that lands on another annotated thing, for P pairs of
+            a target and a thing.
+        activation: (B, C) float32, maximum over positions; NaN for an unreadable image.
+        activation_position: (B, C) int32, flat index of the most active neuron; -1 where unknown.
+        shape: (height, width) of the feature map that the positions count in, None if unknown.
     """
 
     relevance: np.ndarray | None = None
@@ -36,12 +39,12 @@ class LayerRecords:
     landed: np.ndarray | None = None
     on_thing: np.ndarray | None = None
 
-    def arrays(self):
+    def arrays(self) -> dict[str, np.ndarray]:
         """The arrays that were recorded, by name."""
         return {name: getattr(self, name) for name in RECORDED if getattr(self, name) is not None}
 
     @property
-    def channels(self):
+    def channels(self) -> int:
         """Number of channels."""
         return next(iter(self.arrays().values())).shape[1]
 
@@ -50,11 +53,14 @@ class LayerRecords:
 class ShardRecords:
     """The rows of one shard. Columns and attributes: docs/store.md.
 
-    attrs: JSON-able. images: one row per image, `id` and `status` at least. targets: one row per
-    target, `image` (row in images) and `class` at least; no rows is fine. pairs: one row per target
-    and other annotated thing of its image, `target` (row in targets) and `thing` (class). layers:
-    LayerRecords by layer name, in module order, for the same layers in every shard even where it
-    has no rows.
+    Attributes:
+        attrs: what JSON can hold.
+        images: one row per image, `id` and `status` at least.
+        targets: one row per target, `image` (row in images) and `class` at least; no rows is fine.
+        layers: `LayerRecords` by layer name, in module order, for the same layers in every shard
+            even where it has no rows.
+        pairs: one row per target and other annotated thing of its image, `target` (row in
+            targets) and `thing` (class).
     """
 
     attrs: dict = field(default_factory=dict)
@@ -64,7 +70,7 @@ class ShardRecords:
     pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
-def json_attributes(attrs):
+def json_attributes(attrs: Mapping) -> dict:
     """Attributes as they come back from a file: tuples as lists, `schema` filled in."""
     return json.loads(json.dumps({"schema": SCHEMA} | dict(attrs), default=_plain))
 
@@ -77,10 +83,12 @@ def _plain(value):
     return str(value)
 
 
-def column_values(series, kind=None):
+def column_values(series: pd.Series, kind: str | None = None) -> np.ndarray:
     """One column as the store keeps it: text as objects, other types as they are.
 
-    kind: the type that the format prescribes, None for a column of one's own.
+    Args:
+        series: the column.
+        kind: the type that the format prescribes; None for a column that it does not know.
     """
     if kind is None:
         if pd.api.types.is_bool_dtype(series.dtype):
@@ -98,11 +106,13 @@ def column_values(series, kind=None):
     return series.to_numpy(dtype=kind)
 
 
-def tables(records):
+def tables(records: ShardRecords) -> dict[str, dict[str, np.ndarray]]:
     """The tables of a shard as dictionaries of columns, with the types of the format.
 
-    A required column of an empty table need not be given. Raises InputError for a missing or
-    unusable column.
+    An empty table may lack a required column.
+
+    Raises:
+        InputError: a column is missing or unusable.
     """
     checked = {}
     for name, types in TYPES.items():
@@ -124,8 +134,12 @@ def tables(records):
     return checked
 
 
-def check(records):
-    """Raise InputError where the records contradict themselves; return their typed tables."""
+def check(records: ShardRecords) -> dict[str, dict[str, np.ndarray]]:
+    """The tables of records, with the types of the format.
+
+    Raises:
+        InputError: the records contradict themselves.
+    """
     attrs = json_attributes(records.attrs)
     if attrs["schema"] != SCHEMA:
         raise InputError(f"schema: version {attrs['schema']}; this version writes {SCHEMA}")

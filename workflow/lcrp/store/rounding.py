@@ -6,19 +6,25 @@ MANTISSA_BITS = 11
 RELATIVE_ERROR = 2.0 ** -(MANTISSA_BITS + 1)
 
 
-def relative_error(bits):
+def relative_error(bits: int) -> float:
     """Largest relative error of numbers rounded to so many mantissa bits."""
     return 2.0 ** -(bits + 1)
 
 
-def round_mantissa(values, bits=MANTISSA_BITS):
-    """Round float32 numbers to `bits` explicit mantissa bits, half to even.
+def round_mantissa(values: np.ndarray, bits: int = MANTISSA_BITS) -> np.ndarray:
+    """Round float32 numbers, half to even.
 
-    values: array of any shape, read as float32. Returns a new float32 array of that shape whose
-    normal numbers differ from the given ones by a relative error of at most 2 ** -(bits + 1).
     Zero and infinities stay, every NaN becomes the one canonical NaN; subnormal numbers are kept
     exactly, and a number that would round to infinity is cut off instead. Rounding twice gives
     the same as rounding once.
+
+    Args:
+        values: array of any shape, read as float32.
+        bits: how many explicit bits of the mantissa are kept.
+
+    Returns:
+        A new float32 array of that shape, whose normal numbers differ from the given ones by a
+        relative error of at most 2 ** -(bits + 1).
     """
     values = np.ascontiguousarray(values, np.float32)
     drop = 23 - bits

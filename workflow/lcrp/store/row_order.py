@@ -9,7 +9,7 @@ from lcrp.errors import InputError
 from lcrp.store.format import TYPES
 
 
-def natural_key(text):
+def natural_key(text: str) -> tuple:
     """Sorting key under which `2.jpg` precedes `10.jpg`; unique for every text."""
     parts = re.split(r"(\d+)", text)
     return [(0, int(p), p) if p.isdigit() else (1, 0, p) for p in parts], text

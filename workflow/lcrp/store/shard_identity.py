@@ -1,11 +1,13 @@
 """Which shards belong together, and what their common store says of itself."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from lcrp.errors import InputError
+from lcrp.store.archive import ArchiveReader
 from lcrp.store.format import AXIS_OF_TABLE, IDENTITY, IDENTITY_WORDS, RECORDED, RESERVED
 from lcrp.store.shards import read_table
 
@@ -14,7 +16,14 @@ from lcrp.store.shards import read_table
 class Shard:
     """What a shard says, without its arrays.
 
-    layers: {name: (channels, names of its arrays)}; shapes: {name: feature map or None}.
+    Attributes:
+        path: the file.
+        attrs: its attributes.
+        images: one row per image.
+        targets: one row per target.
+        pairs: one row per target and other annotated thing.
+        layers: {name: (channels, names of its arrays)}.
+        shapes: {name: shape of the feature map, or None}.
     """
 
     path: Path
@@ -26,8 +35,8 @@ class Shard:
     shapes: dict
 
 
-def describe(path, reader):
-    """Read everything but the arrays of layers: a Shard."""
+def describe(path: Path, reader: ArchiveReader) -> Shard:
+    """Read everything but the arrays of layers."""
     attrs = reader.attributes()
     layers, shapes = {}, {}
     for layer in attrs["layers"]:
@@ -39,7 +48,7 @@ def describe(path, reader):
     return Shard(path, attrs, **tables, layers=layers, shapes=shapes)
 
 
-def common_shapes(shards):
+def common_shapes(shards: Sequence[Shard]) -> dict:
     """Feature map shape per layer: what those shards say that know it."""
     shapes, said_by = dict.fromkeys(shards[0].layers), {}
     for shard in shards:
@@ -55,8 +64,12 @@ def common_shapes(shards):
     return shapes
 
 
-def require_same(first, other):
-    """Raise InputError, naming both files, unless the rows of two shards belong together."""
+def require_same(first: Shard, other: Shard) -> None:
+    """Check that the rows of two shards belong together.
+
+    Raises:
+        InputError: they do not; it names both files.
+    """
     for key in IDENTITY:
         one, two = first.attrs.get(key), other.attrs.get(key)
         if one != two:
@@ -85,7 +98,7 @@ def _short(value):
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-def common_attributes(shards):
+def common_attributes(shards: Sequence[Shard]) -> dict:
     """What all shards say; of `versions` everything that any of them says."""
     common = {k: v for k, v in shards[0].attrs.items() if k not in RESERVED}
     versions = {}

@@ -1,5 +1,8 @@
 """Shard files: the rows of one analysis job."""
 
+import os
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
@@ -21,12 +24,16 @@ from lcrp.store.rounding import RELATIVE_ERROR, relative_error, round_mantissa
 _MEANINGS = {"images": IMAGE_COLUMNS, "targets": TARGET_COLUMNS, "pairs": PAIR_COLUMNS}
 
 
-def absolute_sums(relevance):
+def absolute_sums(relevance: np.ndarray) -> np.ndarray:
     """Sum of absolute relevances over the channels of each target.
 
-    relevance (T, C) float32 as stored. Returns (T,) float64, NaN where a channel is not finite:
-    such a target has no normalised relevance. Each row is summed by itself, so that the sum does
-    not depend on which other rows there are.
+    Each row is summed by itself, so that the sum does not depend on which other rows there are.
+
+    Args:
+        relevance: (T, C) float32 as stored.
+
+    Returns:
+        (T,) float64, NaN where a channel is not finite: such a target has no normalised relevance.
     """
     sizes = np.abs(np.asarray(relevance, np.float64), order="C")
     sums = np.array([np.add.reduce(row) for row in sizes], np.float64)
@@ -47,7 +54,7 @@ def write_table(archive, name, columns):
         )
 
 
-def read_table(archive, name):
+def read_table(archive: ArchiveReader, name: str) -> pd.DataFrame:
     """A table as a data frame whose index counts its rows."""
     columns = {c: archive.read(f"{name}/{c}") for c in archive.children(name)}
     return pd.DataFrame(columns).rename_axis(AXIS_OF_TABLE.get(name))
@@ -58,7 +65,7 @@ def layer_attributes(channels, shape):
     return {"channels": int(channels), "shape": [int(n) for n in shape] if shape else None}
 
 
-def array_attributes(name):
+def array_attributes(name: str) -> dict:
     """Attributes of a recorded array."""
     attributes = {"description": RECORDED[name].meaning}
     if RECORDED[name].bits:
@@ -66,12 +73,15 @@ def array_attributes(name):
     return attributes
 
 
-def write_shard(path, records):
+def write_shard(path: str | os.PathLike, records: ShardRecords) -> None:
     """Write a shard file, whole or not at all.
 
-    path: the file to make, by custom `<n>.zarr.zip`. records: ShardRecords; relevances and
-    activations are rounded to a relative error of 2^-12. Raises InputError when the records
-    contradict themselves or the file cannot be written.
+    Args:
+        path: the file to make, by custom `<n>.zarr.zip`.
+        records: relevances and activations are rounded to a relative error of 2^-12.
+
+    Raises:
+        InputError: the records contradict themselves, or the file cannot be written.
     """
     try:
         typed = check(records)
@@ -110,10 +120,17 @@ def write_shard(path, records):
                     )
 
 
-def open_records(path, others=()):
-    """Open a shard or a merged store as ArchiveReader, its schema version checked.
+def open_records(
+    path: str | os.PathLike, others: Iterable[str | os.PathLike] = ()
+) -> ArchiveReader:
+    """Open a shard or a merged store, and check its schema version.
 
-    others: files that it is to be put together with; one of the right version is named.
+    Args:
+        path: the file.
+        others: files that it is to be put together with; an error names one of the right version.
+
+    Raises:
+        InputError: the file is missing, damaged, or of another version.
     """
     archive = ArchiveReader(path)
     version = archive.attributes().get("schema")
@@ -137,10 +154,11 @@ def _schema_version(path):
         return archive.attributes().get("schema")
 
 
-def read_shard(path):
-    """Read a shard (or all rows of a merged store) into ShardRecords.
+def read_shard(path: str | os.PathLike) -> ShardRecords:
+    """Read a shard (or all rows of a merged store).
 
-    Raises InputError when the file is missing, truncated, corrupt or of another schema version.
+    Raises:
+        InputError: the file is missing, truncated, corrupt or of another schema version.
     """
     with open_records(path) as archive:
         attrs = archive.attributes()

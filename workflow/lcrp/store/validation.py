@@ -1,5 +1,7 @@
 """Checking that a file is a sound shard or store."""
 
+import os
+
 import numpy as np
 
 from lcrp.errors import InputError
@@ -11,13 +13,18 @@ from lcrp.store.ranking import normalised
 _PARTS = ("index", "value", "position")
 
 
-def validate(path):
+def validate(path: str | os.PathLike) -> dict[str, int]:
     """Check a shard or merged store from end to end.
 
     Reads everything: checksums, shapes and dimensions of all arrays, row numbers, and whether
-    the best samples of every channel are those of its recorded values. Raises InputError that
-    names the file and the first thing that is wrong. Returns a dictionary of counts: images,
-    targets, pairs, layers, concepts, numbers (recorded ones, all arrays of all layers).
+    the best samples of every channel are those of its recorded values.
+
+    Returns:
+        Counts: images, targets, pairs, layers, concepts, numbers (recorded ones, in all arrays of
+        all layers).
+
+    Raises:
+        InputError: it names the file and the first thing that is wrong.
     """
     with ConceptStore(path) as store:
         _check_tables(store)

@@ -1,5 +1,6 @@
 """A dataset in memory, and the batches that are taken from it."""
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -7,6 +8,7 @@ import torch
 from lcrp.datasets import Dataset
 from lcrp.datasets.sample import VOID
 from lcrp.errors import InputError
+from lcrp.models import Model
 
 # Samples are drawn in runs of neighbours. Neighbouring training scenes show the same objects on
 # exchanged contexts, so within a batch nothing but the context tells twins apart; with mixed
@@ -60,13 +62,15 @@ class Examples:
         return inputs, objects
 
 
-def load_examples(model, dataset: Dataset, progress=iter):
-    """Reads a dataset for the training of a model.
+def load_examples(
+    model: Model, dataset: Dataset, progress: Callable[[Sequence], Iterable] = iter
+) -> Examples:
+    """Read a dataset for the training of a model.
 
     Args:
-        model: `lcrp.models.Model`, whose classes the dataset's must be.
-        dataset: `lcrp.datasets.Dataset`.
-        progress: a function that wraps the samples, such as tqdm.
+        model: its classes must be the dataset's.
+        dataset: all of it is read.
+        progress: wraps the samples, as tqdm does.
 
     Raises:
         InputError: without samples, or where the classes are not the model's.
@@ -100,7 +104,7 @@ def _objects(sample, geometry):
     return torch.cat([classes, centres, corners[:, 2:] - corners[:, :2]], dim=1)
 
 
-def batches(count, size, random):
+def batches(count: int, size: int, random: torch.Generator) -> Iterator[torch.Tensor]:
     """Endless index tensors (size,): runs of neighbours, all of them before any comes again.
 
     Args:

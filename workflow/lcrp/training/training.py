@@ -1,6 +1,8 @@
-"""Trains a model from a seed and saves it."""
+"""Train a model from a seed, and save it."""
 
 import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -8,9 +10,10 @@ import pandas as pd
 import torch
 from safetensors.torch import save_file
 
+from lcrp.datasets import Dataset
 from lcrp.errors import InputError
 from lcrp.files import whole
-from lcrp.models import build_model
+from lcrp.models import Model, build_model
 from lcrp.training.batches import batches, load_examples
 from lcrp.training.detection_loss import detection_loss
 from lcrp.training.options import TrainingOptions
@@ -92,7 +95,7 @@ class Steps:
 
 
 def save_model(model, path, facts):
-    """Writes a model as safetensors, under a temporary name that is changed when it is whole.
+    """Write a model as safetensors, under a temporary name that is changed when it is whole.
 
     The metadata entry `lcrp` is JSON: architecture, options, classes and `facts`.
     """
@@ -113,17 +116,17 @@ def save_model(model, path, facts):
 
 
 def train_model(
-    architecture,
-    dataset,
-    path,
+    architecture: str,
+    dataset: Dataset,
+    path: str | os.PathLike,
     *,
-    options=None,
-    training=None,
-    threads=1,
-    reading=iter,
-    progress=iter,
-):
-    """Trains a model on a dataset and saves it, with the losses beside it.
+    options: Mapping | None = None,
+    training: Mapping | None = None,
+    threads: int = 1,
+    reading: Callable[[Sequence], Iterable] = iter,
+    progress: Callable[[Steps], Iterable] = iter,
+) -> Model:
+    """Train a model on a dataset and saves it, with the losses beside it.
 
     The same seed and number of threads give the same bits.
 
@@ -135,9 +138,8 @@ def train_model(
         training: dict for `TrainingOptions.from_config`.
         threads: of torch. The operations are so short that more threads mostly wait for each
             other, on a busy machine many times longer: rather train two models side by side.
-        reading: a function that wraps the samples while they are read, such as tqdm.
-        progress: a function that wraps the `Steps`, such as tqdm; it may read the losses in the
-            rows that they give.
+        reading: wraps the samples while they are read, as tqdm does.
+        progress: wraps the `Steps`, as tqdm does; the rows that they give tell the losses.
 
     Returns:
         The trained `lcrp.models.Model`.
