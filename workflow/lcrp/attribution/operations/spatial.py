@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from lcrp.attribution.extents import Neighbourhood, Repetition
+from lcrp.attribution.graph.rewriting import permutation
 from lcrp.attribution.linear_maps import laid_out
 from lcrp.attribution.operations.base import SAME_POSITION, Operation
 from lcrp.attribution.rows import Messages, Rows, zeros
@@ -153,6 +154,12 @@ class Resize(Structural):
 
 class Reshape(Structural):
     """Flattening, reshaping, permuting, slicing; the leading axis stays where it is."""
+
+    def __init__(self, node):
+        super().__init__(node)
+        axes = permutation(node)
+        if axes is not None and axes[0] != 0:
+            raise InputError(f"{node.name}: moves the batch axis; it has no rule")
 
     def forward(self, x):
         if self.node.call not in (torch.reshape, torch.Tensor.reshape, torch.Tensor.view):
