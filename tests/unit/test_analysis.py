@@ -255,6 +255,23 @@ def test_relevance_inside_the_annotation(segmented):
     assert layer.shape == (HEIGHT, WIDTH)
 
 
+@pytest.mark.parametrize(
+    ("model", "annotated"), [(PaintedRegions, "segmented"), (PaintedBoxes, "boxed")]
+)
+def test_relevance_of_the_whole_prediction_around_the_object(model, annotated, request):
+    records = analysed(model(), request.getfixturevalue(annotated))
+    targets, layer = records.targets, records.layers["conv"]
+    # The one layer is all that there is: every path passes it, and no bias absorbs any.
+    np.testing.assert_allclose(targets["landed"], layer.landed.sum(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(targets["started"], targets["landed"], rtol=1e-5)
+    np.testing.assert_allclose(targets["landed_inside"], layer.inside.sum(axis=1), rtol=1e-5)
+    on_thing = layer.on_thing.sum(axis=1)
+    np.testing.assert_allclose(records.pairs["landed"], on_thing, rtol=1e-5, atol=1e-6)
+    around = targets.filter(like="landed_").sum(axis=1)
+    known = targets["landed_inside"].notna()
+    assert known.any() and (around <= targets["landed"] * (1 + 1e-6))[known].all()
+
+
 def pairs(records):
     """{(image, class of the target, class of the thing): row} of the pairs."""
     targets = rows(records)

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from lcrp.attribution import Explainer
+from lcrp.attribution.seeds import seeds
+from lcrp.attribution.transport import transport
 from lcrp.errors import InputError
 from support.small_models import difference, small_unet, targets_at
 
@@ -61,3 +63,31 @@ def images_of(targets):
 def test_image_without_parts_of_its_size_is_refused(unet, targets, parts):
     with pytest.raises(InputError, match=r"parts of image \d: .*; give \(parts, 32, 32\)"):
         unet.explain(targets, layers=LAYERS, parts=parts)
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_of_the_whole_prediction_lands_what_masks_at_the_outputs_say(unet, targets, count):
+    parts = {0: cut(count, 2), 1: cut(count, 3)}
+    found = unet.explain(targets, layers=LAYERS, parts=parts, heatmaps=True)
+    record = targets.prediction.record
+    started = seeds(targets.prediction, targets)
+    for i, target in enumerate(targets):
+        masks = parts[target.image].float()
+        expected = torch.zeros(count)
+        for node, share in transport(record, masks, [target.image] * count, list(started)):
+            size = record.program.graph.nodes[node].shape[2:]
+            own = started[node].whole(size).values[i]
+            expected += (share.whole(size).values * own).sum(dim=(1, 2, 3))
+        assert difference(found.on_parts[i], expected) < 1e-5
+        assert found.on_parts[i].sum().item() == pytest.approx(
+            found.heatmaps[i].sum().item(), rel=1e-4
+        )
+
+
+def test_on_parts_keep_the_order_of_targets(unet, targets):
+    parts = {0: cut(3, 0), 1: cut(3, 1)}
+    order = [4, 0, 3, 1, 2]
+    one = unet.explain(targets, layers=LAYERS, parts=parts, heatmaps=True).on_parts
+    other = unet.explain([targets[i] for i in order], LAYERS, parts=parts, heatmaps=True).on_parts
+    for place, i in enumerate(order):
+        assert difference(other[place], one[i]) < 1e-6

@@ -233,7 +233,7 @@ def test_another_schema_version_names_both(tmp_path, make_records, split_records
         merge_shards(paths, tmp_path / "m")
     text = str(raised.value)
     assert text.startswith(str(paths[old])) and str(paths[1 - old]) in text
-    assert "(0, not 1)" in text and not (tmp_path / "m").exists()
+    assert "(0, not 2)" in text and not (tmp_path / "m").exists()
 
 
 def test_other_attributes_and_versions(tmp_path, make_records, split_records):

@@ -5,7 +5,15 @@ import pandas as pd
 import pytest
 
 from lcrp.errors import InputError
-from lcrp.store import LayerRecords, ShardRecords, read_shard, validate, write_shard
+from lcrp.store import (
+    LayerRecords,
+    ShardRecords,
+    merge_shards,
+    open_store,
+    read_shard,
+    validate,
+    write_shard,
+)
 from lcrp.store.format import RECORDED
 from lcrp.store.rounding import relative_error, round_mantissa
 from lcrp.store.shards import absolute_sums
@@ -15,7 +23,7 @@ def test_everything_comes_back(tmp_path, make_records):
     given = make_records(10, gaps=True)
     write_shard(tmp_path / "0.zarr.zip", given)
     back = read_shard(tmp_path / "0.zarr.zip")
-    assert back.attrs == given.attrs | {"schema": 1, "input_size": [96, 128]}
+    assert back.attrs == given.attrs | {"schema": 2, "input_size": [96, 128]}
     pd.testing.assert_frame_equal(
         back.images.rename_axis(None), given.images, check_dtype=False, check_column_type=False
     )
@@ -124,3 +132,12 @@ def test_contradictions_are_refused(tmp_path, make_records, what, words):
         write_shard(tmp_path / "s.zarr.zip", broken(make_records(3), what))
     assert "s.zarr.zip" in str(raised.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_store_of_version_1_is_read(tmp_path, make_records, monkeypatch):
+    monkeypatch.setattr("lcrp.store.records.SCHEMA", 1)
+    write_shard(tmp_path / "0.zarr.zip", make_records(3))
+    merge_shards([tmp_path / "0.zarr.zip"], tmp_path / "store.zarr.zip")
+    with open_store(tmp_path / "store.zarr.zip") as store:
+        assert store.attrs["schema"] == 1
+        assert "landed" not in store.targets

@@ -15,6 +15,7 @@ from scipy import ndimage
 from lcrp.attribution.targets import Target
 from lcrp.datasets.classes import ClassMap
 from lcrp.datasets.sample import VOID, Sample, Thing
+from lcrp.distance_bands import BEYOND, bands_of_boxes, bands_of_mask
 from lcrp.models.geometry import Geometry
 from lcrp.object_masks import OBJECT, UNLABELLED, box_mask, box_overlaps
 
@@ -27,11 +28,13 @@ class Match:
         thing: its id, "" where there is none.
         iou: of the prediction with it, NaN where there is none.
         mask: (H, W) bool, input pixels; all False where there is none.
+        bands: (H, W) uint8, band of each pixel around the object (see `distance_bands`).
     """
 
     thing: str
     iou: float
     mask: np.ndarray
+    bands: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,8 @@ class Annotation:
         if self.mode == "instance":
             things = [thing for thing in things if not thing.crowd]
         if not things:
-            return Match("", np.nan, np.zeros(predicted.shape, bool))
+            nowhere = np.full(predicted.shape, BEYOND, np.uint8)
+            return Match("", np.nan, np.zeros(predicted.shape, bool), nowhere)
         if self.task == "detection":
             return self._boxes(target, things, predicted.shape)
         return self._region(things, predicted)
@@ -176,9 +180,10 @@ class Annotation:
         overlaps = box_overlaps(target.box, self._to_input(single or things))
         best = int(overlaps.argmax())
         chosen = [single[best]] if self.mode == "instance" else things
-        mask = box_mask(self._to_input(chosen), shape)
+        boxes = self._to_input(chosen)
         overlap = float(overlaps[best]) if single else np.nan
-        return Match((single or things)[best].id, overlap, mask)
+        thing = (single or things)[best].id
+        return Match(thing, overlap, box_mask(boxes, shape), bands_of_boxes(boxes, shape))
 
     def _region(self, things, predicted):
         labels = self._labels
@@ -192,7 +197,7 @@ class Annotation:
         known = labels != VOID
         union = ((mask | predicted) & known).sum()
         overlap = (mask & predicted & known).sum() / union if union else np.nan
-        return Match(thing, float(overlap), mask)
+        return Match(thing, float(overlap), mask, bands_of_mask(mask))
 
 
 def _codes(masks):

@@ -19,9 +19,11 @@ from lcrp.analysis.annotation import Annotation
 from lcrp.attribution import Explainer
 from lcrp.attribution.memory import exhausted
 from lcrp.datasets.sample import Dataset
+from lcrp.distance_bands import BEYOND
 from lcrp.errors import InputError
 from lcrp.models.base import CLASS_LOGIT
 from lcrp.store import LayerRecords, ShardRecords
+from lcrp.store.format import WHOLE_COLUMNS
 
 log = logging.getLogger(__name__)
 PREDICTED, AUTO = "predicted", "auto"
@@ -183,6 +185,7 @@ class _Analysis:
         result = self.explainer.explain(
             targets,
             layers=self.layers,
+            heatmaps=True,
             parts={own.image: torch.from_numpy(own.masks) for own in parts},
         )
         frame = targets.frame().rename(columns={"class_index": "class"})
@@ -193,16 +196,17 @@ class _Analysis:
             thing=[match.thing for match in found],
             object_share=[match.mask.mean() if match.thing else np.nan for match in found],
             background=[own.background if own.known else np.nan for own in parts],
+            **_whole(targets, result.heatmaps.numpy(), found),
         )
         first = sum(map(len, self.targets))
         self.targets.append(frame)
         pairs = [
-            (row, thing, own, area)
+            (row, thing, own, area, float(result.on_parts[row][own].sum()))
             for row, parts_of in enumerate(parts)
             if parts_of.known
             for thing, (own, area) in sorted(parts_of.things.items())
         ]
-        self.pairs += [(first + row, thing, area) for row, thing, _, area in pairs]
+        self.pairs += [(first + row, thing, area, on) for row, thing, _, area, on in pairs]
         for layer in self.layers:
             arrays = self.arrays[layer]
             landed = [own.numpy() for own in result.parts[layer]]
@@ -214,7 +218,7 @@ class _Analysis:
                 arrays[name].append(np.stack(sums))
             arrays["inside"][-1][[not own.known for own in parts]] = np.nan
             if pairs:
-                on_thing = [landed[row][own].sum(axis=0) for row, _, own, _ in pairs]
+                on_thing = [landed[row][own].sum(axis=0) for row, _, own, *_ in pairs]
                 arrays["on_thing"].append(np.stack(on_thing))
 
     def _parts(self, targets, annotations, found):
@@ -249,7 +253,7 @@ class _Analysis:
             shape = program.graph.nodes[program.layers[layer]].shape[2:]
             layers[layer] = LayerRecords(**arrays, shape=tuple(shape))
         targets = pd.concat(self.targets, ignore_index=True) if self.targets else pd.DataFrame()
-        pairs = pd.DataFrame(self.pairs, columns=["target", "thing", "area"])
+        pairs = pd.DataFrame(self.pairs, columns=["target", "thing", "area", "landed"])
         images = pd.DataFrame(self.images)
         return ShardRecords(self._attrs() | attrs, images, targets, layers, pairs)
 
@@ -266,6 +270,20 @@ class _Analysis:
         }
         usual = self.model.explained == CLASS_LOGIT
         return attrs if usual else attrs | {"explained": self.model.explained}
+
+
+def _whole(targets, heatmaps, found):
+    """`WHOLE_COLUMNS` of targets: where the relevance of the whole prediction lands."""
+    sums = np.array(
+        [
+            np.bincount(match.bands.ravel(), heatmap.ravel(), BEYOND + 1)
+            for match, heatmap in zip(found, heatmaps, strict=True)
+        ]
+    )
+    landed = sums.sum(axis=1)
+    sums[[not match.thing for match in found]] = np.nan
+    started = [float(target.value.sum()) for target in targets]
+    return dict(zip(WHOLE_COLUMNS, [started, landed, *sums.T[:BEYOND]], strict=True))
 
 
 _ARRAYS = {

@@ -94,6 +94,13 @@ def _walked(targets, request, like, batching):
 
     if request.parts is not None:
         result.parts = landed(fields_of_parts(targets, request.parts, like))
+        if request.heatmaps:
+            # By linearity, what lands in a part is the sum of the heatmap over it: one walk to
+            # the input, however many parts there are.
+            result.on_parts = [
+                request.parts[target.image].flatten(1).to(own) @ own.flatten()
+                for target, own in zip(targets, result.heatmaps, strict=True)
+            ]
     if request.masks is not None:
         several = request.masks.ndim == 4
         for name, values in landed(fields_of_masks(targets, request.masks, like)).items():

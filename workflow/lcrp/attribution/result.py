@@ -25,6 +25,8 @@ class Result:
             `relevance` where biases absorb some. With masks only.
         parts: {layer: [(A, channels) of each target]} relevance that lands in each part of its
             image.
+        on_parts: [(A,) of each target] relevance of the whole prediction that lands in each part,
+            whichever layers it passes. With heatmaps and parts only.
         activation, activation_positions: {layer: (B, channels)} maximum of each concept in each
             image, and its flat index.
     """
@@ -36,6 +38,7 @@ class Result:
     inside: dict[str, torch.Tensor] = field(default_factory=dict)
     landed: dict[str, torch.Tensor] = field(default_factory=dict)
     parts: dict[str, list] = field(default_factory=dict)
+    on_parts: list[torch.Tensor] = field(default_factory=list)
     activation: dict[str, torch.Tensor] = field(default_factory=dict)
     activation_positions: dict[str, torch.Tensor] = field(default_factory=dict)
 
@@ -74,6 +77,7 @@ def joined(targets: Targets, pieces: Sequence[Result]) -> Result:
             getattr(result, entry)[name] = whole
     for name in pieces[0].parts:
         result.parts[name] = [found for piece in pieces for found in piece.parts[name]]
+    result.on_parts = [found for piece in pieces for found in piece.on_parts]
     return result
 
 
@@ -97,6 +101,7 @@ def reordered(result: Result, targets: Targets, order: Sequence[int]) -> Result:
         rows(result.inside),
         rows(result.landed),
         {name: [found[i] for i in order] for name, found in result.parts.items()},
+        [result.on_parts[i] for i in order] if result.on_parts else [],
         result.activation,
         result.activation_positions,
     )

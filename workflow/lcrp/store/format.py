@@ -6,7 +6,9 @@ import numpy as np
 
 from lcrp.store.rounding import MANTISSA_BITS
 
-SCHEMA = 1
+SCHEMA = 2
+# Version 1 lacks where the relevance of whole predictions lands: see `WHOLE_COLUMNS`.
+READABLE = (1, 2)
 
 # Rows of two shards may be put into one store only if these attributes are the same in both.
 IDENTITY = (
@@ -114,6 +116,16 @@ IMAGE_COLUMNS = {
     "status": "ok, unreadable, no-target, ...",
 }
 
+# Of the whole prediction, whichever layers it passes; since version 2.
+WHOLE_COLUMNS = {
+    "started": "relevance that the target starts with, at the outputs of the network",
+    "landed": "relevance of it that lands anywhere in the input; biases absorb the rest",
+    "landed_inside": "relevance that lands inside the annotated object; NaN without annotation",
+    "landed_to_1_5": "outside the object, within 1.5 times its size",
+    "landed_to_2": "beyond 1.5 times the size of the object, within 2 times",
+    "landed_to_3": "beyond 2 times the size of the object, within 3 times",
+}
+
 TARGET_COLUMNS = {
     "image": "row of the image in images/",
     "class": "index into the attribute classes",
@@ -130,12 +142,14 @@ TARGET_COLUMNS = {
     "thing": "id of the matched annotation, empty without",
     "object_share": "share of the input that the annotated object covers (optional)",
     "background": "share of the image, padding left out, that the object leaves (optional)",
+    **WHOLE_COLUMNS,
 }
 
 PAIR_COLUMNS = {
     "target": "row of the target in targets/",
     "thing": "class of the thing, index into the attribute classes",
     "area": "share of the image, padding left out, that the thing covers outside the object",
+    "landed": "relevance of the whole prediction that lands on it (optional; since version 2)",
 }
 
 TYPES = {
@@ -163,8 +177,9 @@ TYPES = {
         "object_share": "float64",
         "background": "float64",
         "thing": "str",
+        **dict.fromkeys(WHOLE_COLUMNS, "float64"),
     },
-    "pairs": {"target": "int32", "thing": "int32", "area": "float64"},
+    "pairs": {"target": "int32", "thing": "int32", "area": "float64", "landed": "float64"},
 }
 
 REQUIRED = {"images": ("id", "status"), "targets": ("image", "class"), "pairs": ("target", "thing")}

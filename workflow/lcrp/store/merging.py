@@ -10,7 +10,7 @@ import numpy as np
 from lcrp.errors import InputError
 from lcrp.store.archive import ArchiveWriter
 from lcrp.store.best_rows import RANKED, rank_layer, rows_of_classes
-from lcrp.store.format import ABSOLUTE_SUM, RECORDED, SCHEMA
+from lcrp.store.format import ABSOLUTE_SUM, RECORDED
 from lcrp.store.layout import chunk_shape
 from lcrp.store.limits import require_limits
 from lcrp.store.rounding import RELATIVE_ERROR
@@ -89,7 +89,6 @@ def merge_shards(
         targets = sorted_targets(shards, images)
         attrs = common_attributes(shards)
         attrs |= {
-            "schema": SCHEMA,
             "kind": "store",
             "layers": list(layers),
             "relative_error": RELATIVE_ERROR,

@@ -13,6 +13,7 @@ from lcrp.store.format import (
     AXIS_OF_TABLE,
     IMAGE_COLUMNS,
     PAIR_COLUMNS,
+    READABLE,
     RECORDED,
     RESERVED,
     SCHEMA,
@@ -134,7 +135,7 @@ def open_records(
     """
     archive = ArchiveReader(path)
     version = archive.attributes().get("schema")
-    if version == SCHEMA:
+    if version in READABLE:
         return archive
     archive.close()
     other = next((other for other in others if _schema_version(other) == SCHEMA), None)
