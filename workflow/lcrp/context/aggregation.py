@@ -18,11 +18,12 @@ from lcrp.context.context_columns import (
     NOT_FINITE,
     NOTES,
     UNANNOTATED,
-    UNLABELLED_NAME,
     WHOLE,
 )
+from lcrp.context.instances import instance_table, lies_on
 from lcrp.context.pairs import pair_table
 from lcrp.context.scores import ClassRows, Settings, score_layer
+from lcrp.context.whole import WholePredictions, add_shares, shares, with_medians
 from lcrp.layers import select_layers
 from lcrp.object_masks import MET, NOTHING, UNLABELLED
 from lcrp.resampling import ImageBootstrap
@@ -123,7 +124,7 @@ def aggregate(
     targets = len(store.targets)
     together = _Sums(np.zeros(targets), np.zeros(targets), np.zeros(targets, bool))
     on_thing = np.zeros(len(store.pairs))
-    best = _Leading(targets)
+    best, whole = _Leading(targets), WholePredictions(store)
     class_tables = []
     with ArchiveWriter(destination) as archive:
         archive.group("", _attributes(store, layers, settings))
@@ -132,14 +133,20 @@ def aggregate(
             _write_layer(archive, layer, scores, present)
             together.add(scores)
             on_thing += scores.on_thing
-            best.update(scores, number)
+            passes = np.full(targets, np.nan)
+            if store.holds(layer, "landed"):
+                passes = shares(scores.total, whole.landed)
+            best.update(scores, number, passes)
             own = _Sums(scores.total, scores.inside, scores.signed)
             table = _class_table(store, classes, own, settings, bootstrap)
             table["layer"] = layer
+            table = with_medians(table, classes, passes=passes)
             table["leading_concepts"] = _leading_names(scores, present, classes, settings.leading)
             class_tables.append(table)
         table = _class_table(store, classes, together, settings, bootstrap)
         table["layer"] = "all"
+        table = with_medians(table, classes, whole.reaches_input)
+        add_shares(table, classes, whole, settings, bootstrap)
         table["leading_concepts"] = ""
         _write_columns(archive, "classes", _by_class(store, [table, *class_tables]), "row")
         pairs = pair_table(
@@ -147,8 +154,8 @@ def aggregate(
             lambda chosen: _explain(chosen, settings),
         )  # fmt: skip
         _write_columns(archive, "pairs", pairs, "pair")
-        instances = _instance_table(store, notes, together, best, layers)
-        instances["lies_on"] = _where(store, notes, together, on_thing)
+        instances = instance_table(store, notes, together, best, layers, whole)
+        instances["lies_on"] = lies_on(store, notes, together, on_thing)
         _write_columns(archive, "instances", instances, "target")
 
 
@@ -183,12 +190,14 @@ class _Leading:
         self.share = np.full(targets, -np.inf, np.float32)
         self.layer = np.full(targets, -1)
         self.concept = np.full(targets, -1)
+        self.passes = np.full(targets, np.nan)
 
-    def update(self, scores, number):
+    def update(self, scores, number, passes):
         better = scores.leading_share > self.share
         self.share[better] = scores.leading_share[better]
         self.layer[better] = number
         self.concept[better] = scores.leading_concept[better]
+        self.passes[better] = passes[better]
 
 
 def _attributes(store, layers, settings):
@@ -303,59 +312,6 @@ def _leading_names(scores, present, classes, number):
         best = [c for c in np.argsort(-outside, kind="stable")[:number] if outside[c] > 0]
         names[chosen.index] = ", ".join(f"{c} ({outside[c]:.3f})" for c in best)
     return list(names.values())
-
-
-def _instance_table(store, notes, together, best, layers):
-    targets = store.targets
-    count = len(targets)
-    scored = notes == NONE
-    share = np.where(scored, together.score(), np.nan)
-    notes = np.where(scored & np.isnan(share), NO_RELEVANCE, notes)
-    found = scored & (best.layer >= 0)
-    kinds = np.where(together.signed, KINDS[1], KINDS[0])
-
-    def column(name, empty):
-        return targets[name].to_numpy() if name in targets else np.full(count, empty)
-
-    image = targets["image"].to_numpy()
-    names = np.array([*store.classes, ""], object)
-    return pd.DataFrame(
-        {
-            "target": np.arange(count),
-            "image": store.images["id"].to_numpy(object)[image],
-            "class": names[targets["class"].to_numpy()],
-            "instance": column("instance", 0),
-            "score": column("score", np.nan),
-            "iou": column("iou", np.nan),
-            "thing": column("thing", ""),
-            "context_share": share,
-            "leading_layer": np.where(found, np.array([*layers, ""], object)[best.layer], ""),
-            "leading_concept": np.where(found, best.concept, -1),
-            "leading_share": np.where(found, best.share, np.nan),
-            "kind": np.where(np.isnan(share), "", kinds),
-            "note": np.array(NOTES, object)[notes],
-        }
-    )
-
-
-def _where(store, notes, together, on_thing):
-    """Per target the three things with most relevance outside its object: `dog (0.12), ...`."""
-    shares = [[] for _ in notes]
-    left = together.total - together.inside
-    total = np.where(together.total > 0, together.total, np.nan)
-    if len(store.pairs):
-        pairs = zip(store.pairs["target"], store.pairs["thing"], on_thing, strict=True)
-        for row, thing, on in pairs:
-            shares[row].append((on / total[row], store.classes[thing]))
-            left[row] -= on
-        for row, rest in enumerate(left / total):
-            shares[row].append((rest, UNLABELLED_NAME))
-    named = []
-    for note, found in zip(notes, shares, strict=True):
-        found = sorted((f for f in found if f[0] >= 0.005), key=lambda f: (-f[0], f[1]))[:3]
-        found = found if note == NONE else []
-        named.append(", ".join(f"{name} ({share:.3f})" for share, name in found))
-    return np.array([*named, ""], object)[:-1]
 
 
 def _write_columns(archive, name, table, dimension):

@@ -12,6 +12,20 @@ _SCORE = {
     "context_low": "lower end of its confidence interval (bootstrap over images)",
     "context_high": "upper end of its confidence interval",
 }
+_WHOLE = {
+    "outside": (
+        "share of the relevance of the whole prediction, whichever layers it passes, that lies "
+        "outside the object"
+    ),
+    "far": (
+        "share of the relevance of the whole prediction that lies beyond 1.5 times the size of the "
+        "object"
+    ),
+    "reaches_input": (
+        "share of the relevance that a prediction starts with that reaches the input; biases "
+        "absorb the rest"
+    ),
+}
 _KIND = {
     "kind": (
         "exact: no relevance is negative, so that the score is the share of positive relevance "
@@ -52,6 +66,17 @@ CONTEXT_COLUMNS = {
         "scored": _SCORED,
         "images": "number of images that the scored targets are in",
         **_SCORE,
+        "outside": _WHOLE["outside"] + "; over all scored targets, in the row all",
+        "outside_low": "lower end of its confidence interval (bootstrap over images)",
+        "outside_high": "upper end of its confidence interval",
+        "far": _WHOLE["far"] + "; over all scored targets, in the row all",
+        "far_low": "lower end of its confidence interval (bootstrap over images)",
+        "far_high": "upper end of its confidence interval",
+        "reaches_input": _WHOLE["reaches_input"] + "; median, in the row all",
+        "passes": (
+            "share of the relevance that reaches the input that passes the layer; median over "
+            "scored targets, empty in the row all"
+        ),
         **_KIND,
         "leading_concepts": (
             "concepts with most relevance outside the object, each with its share of the class's "
@@ -87,11 +112,24 @@ CONTEXT_COLUMNS = {
         "score": "class score of the prediction",
         "iou": "intersection over union of prediction and annotation",
         "thing": "id of the annotated object",
-        "context_share": "share of the relevance of all layers that lies outside the object",
+        "outside": _WHOLE["outside"],
+        "far": _WHOLE["far"],
+        "expected": (
+            "median of outside for the 20 predictions of other classes nearest in object size"
+        ),
+        "unusual": "share of these 20 predictions whose outside is smaller (equal ones count half)",
+        "reaches_input": _WHOLE["reaches_input"],
+        "context_share": (
+            "share of the relevance in the analysed layers that lies outside the object; what "
+            "passes two of them counts twice, what passes none not at all: see outside"
+        ),
         "lies_on": "where, outside the object: things, each with its share of the relevance",
         "leading_layer": "layer of the concept with most normalised relevance outside the object",
         "leading_concept": "that concept",
         "leading_share": "its normalised relevance outside the object",
+        "leading_passes": (
+            "share of the relevance of the whole prediction that passes the leading layer"
+        ),
         **_KIND,
     },
 }

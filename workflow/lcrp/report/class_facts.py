@@ -182,8 +182,9 @@ def _rows_about(inputs, name):
         if table is None or "class" not in table:
             continue
         rows = table[table["class"] == name]
-        if "context_share" in rows:
-            rows = rows.sort_values("context_share", ascending=False, kind="stable")
+        by = [column for column in ("unusual", "outside", "context_share") if column in rows]
+        if key == "instances" and by:
+            rows = rows.sort_values(by, ascending=False, kind="stable")
         rows = rows.head(ROWS)
         if len(rows):
             columns = columns_of(rows, meanings_of(key))
