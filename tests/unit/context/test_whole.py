@@ -1,6 +1,7 @@
 """Shares of whole predictions."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from lcrp.context.context_columns import NOTES
@@ -80,3 +81,19 @@ def test_old_store_says_what_it_lacks(build_store, monkeypatch):
     whole = tables["classes"].set_index(["class", "layer"]).loc[("boat", "all")]
     assert np.isnan(whole["outside"]) and whole["note"] == OLD_STORE
     assert whole["context_score"] == pytest.approx(0.5)
+
+
+def test_pairs_are_of_the_whole_prediction(build_store):
+    pairs = pd.DataFrame({"target": range(8), "thing": 2, "area": 0.25, "landed": 0.6})
+    given = columns(np.random.default_rng(2))
+    given = {name: np.resize(values, 8) for name, values in given.items()}
+    given |= {"landed_inside": np.full(8, 0.8)}
+    store = build_store(
+        [(i, 0) for i in range(8)], np.ones((8, 2)), np.ones((8, 2)) / 2, columns=given,
+        pairs=pairs, on_thing={"conv": np.full((8, 2), 0.1, np.float32)},
+    )  # fmt: skip
+    tables = context_tables(store)
+    table = tables["pairs"].set_index(["class", "thing"])
+    assert table.loc[("boat", "rider"), "share"] == pytest.approx(0.3)
+    assert table.loc[("boat", "unlabelled"), "share"] == pytest.approx(0.3)
+    assert tables["instances"]["lies_on"][0] == "rider (0.300), unlabelled (0.300)"

@@ -149,14 +149,24 @@ def aggregate(
         add_shares(table, classes, whole, settings, bootstrap)
         table["leading_concepts"] = ""
         _write_columns(archive, "classes", _by_class(store, [table, *class_tables]), "row")
+        seen, on_thing = _seen(store, whole, together, on_thing)
         pairs = pair_table(
-            store, classes, together, on_thing, settings, bootstrap,
+            store, classes, seen, on_thing, settings, bootstrap,
             lambda chosen: _explain(chosen, settings),
         )  # fmt: skip
         _write_columns(archive, "pairs", pairs, "pair")
         instances = instance_table(store, notes, together, best, layers, whole)
-        instances["lies_on"] = lies_on(store, notes, together, on_thing)
+        instances["lies_on"] = lies_on(store, notes, seen, on_thing)
         _write_columns(archive, "instances", instances, "target")
+
+
+def _seen(store, whole, together, on_thing):
+    """Sums of whole predictions, and what lies on things; of the layers where none are recorded."""
+    if not whole.recorded or "landed" not in store.pairs:
+        return together, on_thing
+    counted = np.isfinite(whole.inside) & np.isfinite(whole.landed)
+    sums = (np.where(counted, values, 0.0) for values in (whole.landed, whole.inside))
+    return _Sums(*sums, together.signed), store.pairs["landed"].to_numpy()
 
 
 def _by_class(store, tables):
