@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from lcrp.attribution.extents import Neighbourhood, Repetition
+from lcrp.attribution.graph import Node
 from lcrp.attribution.linear_maps import laid_out
 from lcrp.attribution.operations.base import SAME_POSITION, Operation
 from lcrp.attribution.rows import Messages, Rows, zeros
@@ -194,7 +195,7 @@ class Slice(Operation):
         return laid_out(shares[0].narrow(self.axis, self.start, self.length))
 
 
-def bounds(node):
+def bounds(node: Node) -> tuple[int, tuple[int, int]] | None:
     """(axis, (start, stop)) of a node that takes neighbours along one axis, else None."""
     index = node.args[1] if node.call is operator.getitem else None
     if not isinstance(index, tuple) or not all(isinstance(part, slice) for part in index):
