@@ -100,7 +100,7 @@ def test_a_network_is_explained(name, options):
 
 def test_the_module_that_cannot_be_explained_is_named():
     model, images = small("unet", {"encoder": "mit_b0"})
-    named = r"encoder\.block1\.0\.attn\.matmul: matmul has no rule"
+    named = r"encoder\.block1\.0\.attn\.permute_\d: moves the batch axis"
     with pytest.raises(InputError, match=named) as caught:
         Explainer(model, device="cpu", precision="float64").predict(images)
     assert "\n" not in str(caught.value)
