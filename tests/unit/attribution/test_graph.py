@@ -202,6 +202,16 @@ def test_unknown_operation_is_named_with_the_remedy(odd, named):
     assert "\n" not in str(caught.value)
 
 
+class Swapped(nn.Module):
+    def forward(self, x):
+        return x.transpose(0, 1).transpose(0, 1)
+
+
+def test_what_moves_the_axis_of_images_is_named():
+    with pytest.raises(InputError, match=r"odd\.transpose: moves the batch axis"):
+        explained(randomised(OddBlock(Swapped())), torch.randn(1, 3, 8, 8))
+
+
 class InPlace(nn.Module):
     def __init__(self, relu, add):
         super().__init__()

@@ -47,6 +47,23 @@ class Constant:
     value: torch.Tensor
 
 
+class Entry(nn.Module):
+    """One entry along the axis that a permutation brings to the front; images stay in front.
+
+    Args:
+        axes: the permutation.
+        entry: index along its first axis.
+    """
+
+    def __init__(self, axes: tuple[int, ...], entry: int):
+        super().__init__()
+        self.axes, self.entry = axes, entry
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """One dimension less than x."""
+        return x.permute(self.axes)[self.entry]
+
+
 @dataclass
 class Graph:
     """Nodes in the order of execution.

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lcrp.attribution.graph.nodes import Constant, Input
+from lcrp.attribution.graph.nodes import Constant, Entry, Input, Node
 from lcrp.errors import InputError
 
 # Functions that work in place, and those that leave their input as the rules need to read it.
@@ -35,6 +35,11 @@ def rewrite(nodes, modules):
         _fold(node)
         _drop_empty(node)
         _make_module(node, modules)
+        _take_entry(node)
+    read = {source for node in nodes for source in node.inputs}
+    for number, node in enumerate(nodes):
+        if number not in read and permutation(node) and permutation(node)[0] != 0:
+            node.call, node.args, node.inputs, node.sources = Constant(torch.empty(0)), (), (), ()
 
 
 def _copy_instead(node):
@@ -109,6 +114,40 @@ def _built(node, given):
     axes = {axis % len(shape) for axis in axes} if isinstance(axes, list | tuple) else set()
     over_positions = len(shape) == 4 and axes == {2, 3} and given.get("keepdim")
     return nn.AdaptiveAvgPool2d(1) if over_positions else None
+
+
+def permutation(node: Node) -> tuple[int, ...] | None:
+    """The axes of a node that permutes them, counted from the front; None for other nodes."""
+    if node.shape is None or node.call not in (
+        torch.permute,
+        torch.Tensor.permute,
+        torch.transpose,
+        torch.Tensor.transpose,
+    ):
+        return None
+    count, given = len(node.shape), node.args[1:]
+    if node.call in (torch.transpose, torch.Tensor.transpose):
+        axes = list(range(count))
+        one, other = (axis % count for axis in given)
+        axes[one], axes[other] = other, one
+        return tuple(axes)
+    given = given[0] if isinstance(given[0], list | tuple) else given
+    return tuple(axis % count for axis in given)
+
+
+def _take_entry(node):
+    """Read one entry of a permuted tensor from the tensor itself, where images stay in front.
+
+    Attention of other libraries makes queries, keys and values as one tensor and brings the axis
+    that tells them apart before that of the images.
+    """
+    if node.call is not operator.getitem or not isinstance(node.args[1], int):
+        return
+    axes = permutation(node.sources[0])
+    if axes is None or axes[0] == 0 or axes[1] != 0:
+        return
+    node.call, node.args = Entry(axes, node.args[1]), (Input(0),)
+    node.inputs, node.sources = node.sources[0].inputs, node.sources[0].sources
 
 
 def _drop_empty(node):

@@ -16,6 +16,7 @@ from zennit.layer import Sum as ZennitSum
 from lcrp.attribution import rules
 from lcrp.attribution.composites import LIKE_BATCH_NORM, MatrixProduct, Product
 from lcrp.attribution.graph import Constant, Node
+from lcrp.attribution.graph.nodes import Entry
 from lcrp.attribution.linear_maps import MAPS
 from lcrp.attribution.operations import attention
 from lcrp.attribution.operations.base import Fixed, Images, Operation
@@ -268,7 +269,7 @@ _OPERATIONS = [
     (_is(modules=_DROPOUT_MODULES, functions=_DROPOUTS), _alone(Through)),
     (_adds_nothing, _alone(Through)),
     (bounds, _alone(Slice)),
-    (_is(modules=nn.Flatten, functions=_RESHAPINGS), _alone(Reshape)),
+    (_is(modules=(nn.Flatten, Entry), functions=_RESHAPINGS), _alone(Reshape)),
     (_is(modules=_PADDING_MODULES), _alone(Structural)),
     (_pads_zeros, _alone(Structural)),
     (_is(functions=_CONCATENATIONS), _alone(Concatenation)),

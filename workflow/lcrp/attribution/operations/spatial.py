@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from lcrp.attribution.extents import Neighbourhood, Repetition
 from lcrp.attribution.graph import Node
+from lcrp.attribution.graph.rewriting import permutation
 from lcrp.attribution.linear_maps import laid_out
 from lcrp.attribution.operations.base import SAME_POSITION, Operation
 from lcrp.attribution.rows import Messages, Rows, zeros
@@ -157,42 +158,18 @@ class Reshape(Structural):
 
     def __init__(self, node):
         super().__init__(node)
-        if _moves_images(node):
-            raise InputError(
-                f"{node.name}: moves the batch axis; it has no rule, teach its module with "
-                f"lcrp.attribution.register_operation"
-            )
+        axes = permutation(node)
+        if axes is not None and axes[0] != 0:
+            raise InputError(f"{node.name}: moves the batch axis; it has no rule")
 
     def forward(self, x):
-        if self.node.call not in SIZED:
+        if self.node.call not in (torch.reshape, torch.Tensor.reshape, torch.Tensor.view):
             return super().forward(x)
-        return x.reshape(len(x), *_given(self.node)[1:])
-
-
-SIZED = (torch.reshape, torch.Tensor.reshape, torch.Tensor.view)
-PERMUTED = (torch.permute, torch.Tensor.permute)
-TRANSPOSED = (torch.transpose, torch.Tensor.transpose)
-
-
-def _given(node):
-    """The sizes or axes that a function gets, as one list or one by one."""
-    given = node.args[1:] or tuple(node.kwargs.values())
-    return given[0] if isinstance(given[0], list | tuple) else given
-
-
-def _moves_images(node):
-    """Whether the leading axis of the output is another than that of the input."""
-    source = node.sources[0]
-    if node.call in SIZED:
-        return _given(node)[0] not in (source.shape[0], -1)
-    if node.call in PERMUTED:
-        return _given(node)[0] % len(source.shape) != 0
-    if node.call in TRANSPOSED:
-        return 0 in (axis % len(source.shape) for axis in _given(node))
-    if node.call is operator.getitem:
-        first = node.args[1][0] if isinstance(node.args[1], tuple) else node.args[1]
-        return first not in (slice(None), Ellipsis)
-    return False
+        sizes = self.node.args[1:]
+        sizes = sizes[0] if isinstance(sizes[0], list | tuple) else sizes
+        if sizes[0] not in (self.node.sources[0].shape[0], -1):
+            raise InputError(f"{self.node.name}: moves the batch axis; it has no rule")
+        return x.reshape(len(x), *sizes[1:])
 
 
 class Slice(Operation):
