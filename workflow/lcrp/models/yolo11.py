@@ -27,7 +27,7 @@ class Attention(nn.Module):
     Every head has queries and keys of half the size of its values.
     """
 
-    def __init__(self, channels):
+    def __init__(self, channels: int):
         super().__init__()
         self.heads = max(channels // HEAD_CHANNELS, 1)
         self.values = channels // self.heads
@@ -47,7 +47,7 @@ class Attention(nn.Module):
 class PSABlock(nn.Module):
     """Attention, then two 1x1 convolutions, each added to what it reads."""
 
-    def __init__(self, channels):
+    def __init__(self, channels: int):
         super().__init__()
         self.attn = Attention(channels)
         self.ffn = nn.Sequential(
@@ -62,7 +62,7 @@ class PSABlock(nn.Module):
 class C2PSA(nn.Module):
     """Two halves, the second one through attention, then mixed."""
 
-    def __init__(self, channels, repeats):
+    def __init__(self, channels: int, repeats: int):
         super().__init__()
         hidden = channels // 2
         self.cv1 = Conv(channels, 2 * hidden)
@@ -74,10 +74,14 @@ class C2PSA(nn.Module):
         return self.cv2(torch.cat([first, self.m(second)], dim=1))
 
 
-def c3k2(inputs, outputs, repeats, *, nested, share=0.5):
-    """C2f on small blocks: C3 blocks of two 3x3 bottlenecks where nested, else bottlenecks.
+def c3k2(inputs: int, outputs: int, repeats: int, *, nested: bool, share: float = 0.5) -> C2f:
+    """C2f on small blocks.
 
-    share: of the outputs that each half has.
+    Args:
+        inputs, outputs: channels.
+        repeats: how many blocks.
+        nested: whether they are C3 blocks of two 3x3 bottlenecks, or bottlenecks.
+        share: of the outputs that each half has.
     """
     hidden = int(outputs * share)
 
@@ -92,7 +96,7 @@ def c3k2(inputs, outputs, repeats, *, nested, share=0.5):
 class Network(Layers):
     """Images (B, 3, H, W) to raw boxes (B, 64, h, w) and class logits (B, C, h, w) per stride."""
 
-    def __init__(self, classes, scale):
+    def __init__(self, classes: int, scale: Scale):
         c64, c128, c256, c512, c1024 = (scale.channels(c) for c in (64, 128, 256, 512, 1024))
         large, twice = scale.large, scale.repeats(2)
         super().__init__(

@@ -5,7 +5,9 @@ configuration; the module names are those of the published checkpoints, whose he
 (`cv2`, `cv3`) are left out.
 """
 
-from torch import nn
+from collections.abc import Sequence
+
+from torch import Tensor, nn
 
 from lcrp.models.anchor_free import AnchorFreeYOLO, Scale, box_branches, by_level, class_branches
 from lcrp.models.boxes import ranked
@@ -25,7 +27,7 @@ FOR_TRAINING = ("model.23.cv2.", "model.23.cv3.")
 class OneToOne(nn.Module):
     """Per level, the four distances to the sides of the boxes, and the class logits."""
 
-    def __init__(self, channels, classes):
+    def __init__(self, channels: Sequence[int], classes: int):
         super().__init__()
         self.one2one_cv2 = box_branches(channels, bins=1)
         self.one2one_cv3 = class_branches(channels, classes, depthwise=True)
@@ -33,12 +35,12 @@ class OneToOne(nn.Module):
     def forward(self, features):
         return by_level(features, self.one2one_cv2, self.one2one_cv3)
 
-    def distances(self, raw):
+    def distances(self, raw: Tensor) -> Tensor:
         """Left, top, right, bottom (4, n) in cells: the raw boxes themselves."""
         return raw
 
 
-def attending(inputs, outputs):
+def attending(inputs: int, outputs: int) -> C2f:
     """C2f on one block: a bottleneck, then attention."""
     hidden = outputs // 2
     block = nn.Sequential(
@@ -50,7 +52,7 @@ def attending(inputs, outputs):
 class Network(Layers):
     """Images (B, 3, H, W) to raw boxes (B, 4, h, w) and class logits (B, C, h, w) per stride."""
 
-    def __init__(self, classes, scale):
+    def __init__(self, classes: int, scale: Scale):
         c64, c128, c256, c512, c1024 = (scale.channels(c) for c in (64, 128, 256, 512, 1024))
         large, twice = scale.large, scale.repeats(2)
         super().__init__(
