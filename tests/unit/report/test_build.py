@@ -1,4 +1,7 @@
+import pickle
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
@@ -189,3 +192,17 @@ def test_broken_atlas_is_named(experiment, tmp_path):
 def test_benchmark_files_must_exist(experiment, tmp_path):
     with pytest.raises(InputError, match="no benchmark file"):
         ReportInputs.read(**experiment | {"benchmarks": {"train": [tmp_path / "none.tsv"]}})
+
+
+def test_a_report_is_built_without_loading_torch(experiment, tmp_path):
+    program = (
+        "import pickle, sys; from lcrp.report import ReportInputs, build_report;"
+        "build_report(sys.argv[2], ReportInputs.read(**pickle.load(open(sys.argv[1], 'rb'))));"
+        "print('torch' in sys.modules)"
+    )
+    (tmp_path / "inputs.pickle").write_bytes(pickle.dumps(experiment))
+    arguments = [str(tmp_path / "inputs.pickle"), str(tmp_path / "report")]
+    said = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True
+    )
+    assert said.stdout.strip() == "False", said.stderr

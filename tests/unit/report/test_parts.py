@@ -120,7 +120,7 @@ def test_status_counts_put_the_explained_first():
 
 
 def test_key_figures_name_the_known_ones_first():
-    figures = key_figures({"images": 3, "map50": 0.5, "classes": [1], "measured": True})
+    figures = key_figures({"images": 3, "mAP50": 0.5, "classes": [1], "measured": True})
     assert [f["heading"] for f in figures] == ["mAP at IoU 0.5", "images"]
 
 

@@ -16,13 +16,9 @@ STATUS_MEANING = {
 }
 
 _FIGURES = {
-    "map": "mAP",
     "mAP": "mAP",
-    "map50": "mAP at IoU 0.5",
     "mAP50": "mAP at IoU 0.5",
-    "miou": "mean IoU",
     "mIoU": "mean IoU",
-    "mean_iou": "mean IoU",
     "pixel_accuracy": "pixel accuracy",
 }
 
