@@ -11,6 +11,7 @@ import numpy as np
 
 from lcrp.datasets.images import image_size, read_image
 from lcrp.errors import InputError
+from lcrp.file_names import FileNames
 
 VOID = 255  # in class maps: pixels that do not count
 
@@ -189,14 +190,21 @@ class Dataset(Sequence):
 
 
 def name_ids(files: Sequence[Path]) -> tuple[str, ...]:
-    """Ids of image files: their stems, or where two share one, their paths with dashes."""
+    """Ids of image files, each of its own.
+
+    Their stems; where two share one, their paths with dashes, with the ending of the file where
+    that does not tell them apart either; else names that a mark tells apart.
+    """
     stems = [file.stem for file in files]
     if len(set(stems)) == len(stems):
         return tuple(stems)
     paths = ["-".join(file.with_suffix("").parts) for file in files]
     if len(set(paths)) == len(paths):
         return tuple(paths)
-    return tuple("-".join(file.parts) for file in files)
+    whole = ["-".join(file.parts) for file in files]
+    if len(set(whole)) == len(whole):
+        return tuple(whole)
+    return tuple(FileNames([file.as_posix() for file in files]).values())
 
 
 def paint(things: Sequence[Thing], size: tuple[int, int], fill: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from math import isfinite
 from pathlib import Path
 
 from lcrp.datasets.classes import ClassMap
-from lcrp.datasets.coco import draw_mask
+from lcrp.datasets.coco_masks import draw_mask
 from lcrp.datasets.images import find_images
 from lcrp.datasets.sample import Dataset, Thing, has_area, paint
 from lcrp.errors import InputError
