@@ -42,7 +42,7 @@ format: $(INSTALLED)
 
 # What is written from the configuration's types and names: schemas, README's table of networks.
 schemas: $(INSTALLED)
-	$(BIN)/python -m lcrp.configuration workflow/schemas
+	$(BIN)/python -m lcrp.configuration workflow/schemas config/README.md
 	$(BIN)/python -m lcrp.configuration.architecture_table README.md
 
 # Executes docs/explain-a-prediction.ipynb again and keeps what it shows.

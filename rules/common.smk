@@ -70,19 +70,22 @@ def architecture(wildcards):
     return experiment(wildcards).model.architecture
 
 
-def settings(part, *without):
-    """A function of the wildcards: the settings of one part of the experiment."""
+def settings(part, result=None):
+    """A function of the wildcards: settings of one part of the experiment.
+
+    All of them, or those that say that they are part of a result.
+    """
 
     def look_up(wildcards):
-        values = getattr(experiment(wildcards), part).settings()
-        return {key: value for key, value in values.items() if key not in without}
+        chosen = getattr(experiment(wildcards), part)
+        return chosen.settings() if result is None else chosen.of(result)
 
     return look_up
 
 
 def limits(wildcards):
     """Which share of the images may fail, where a limit is set."""
-    return settings("analysis")(wildcards)["limits"]
+    return experiment(wildcards).analysis.limits.settings()
 
 
 def files_below(path):

@@ -13,9 +13,7 @@ rule choose_figure_settings:
     conda:
         "../workflow/envs/lcrp.yaml"
     params:
-        explanations=settings(
-            "explanations", "images", "most_context", "pictures", "published"
-        ),
+        explanations=settings("explanations", "figures"),
     message:
         "Noting how the figures of {wildcards.experiment} are drawn"
     script:

@@ -1,8 +1,8 @@
 """The images of an experiment: the user's, a known dataset's, or scenes that are drawn."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from lcrp.configuration.entry import Count, Entry, Name, Text
 
@@ -31,6 +31,17 @@ class Scenes(Entry):
         False, description="Control: twins share one label, so that no class needs its context."
     )
 
+    @model_validator(mode="after")
+    def room(self) -> Self:
+        if not self.smallest <= self.largest <= self.size // 3:
+            raise ValueError(
+                f"`largest` is {self.largest}; choose {self.smallest} (`smallest`) to "
+                f"{self.size // 3} (a third of `size`)"
+            )
+        if self.gap > self.size // 8:
+            raise ValueError(f"`gap` is {self.gap}; choose at most {self.size // 8}, for room")
+        return self
+
 
 class ScenesDataset(Images):
     """Scenes drawn by the workflow, whose context dependence is known."""
@@ -48,7 +59,7 @@ class AnnotatedImages(Images):
     """Images whose annotations name classes, which are matched with the model's by name."""
 
     unknown: Literal["error", "ignore"] = Field(
-        "error", description="What to do with annotations of a class that the model has not."
+        "error", description="What to do with annotations of a class that the model does not have."
     )
 
 
@@ -103,7 +114,7 @@ class CityscapesDataset(AnnotatedImages):
     root: Text = Field(
         description="The folder with leftImg8bit and gtFine.", examples=["path/to/cityscapes"]
     )
-    split: Literal["train", "val", "test"] = "val"
+    split: Literal["train", "val", "test"] = Field("val", description="Which part.")
 
 
 class MasksDataset(AnnotatedImages):

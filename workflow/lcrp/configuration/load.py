@@ -71,6 +71,8 @@ def parse_entries(kind: type[E], content: Any, source: str | Path) -> E:
     Raises:
         InputError: every wrong entry of it, what is allowed, and a corrected example.
     """
+    if isinstance(content, kind):
+        return content
     if content is None:
         content = {}
     if not isinstance(content, dict):

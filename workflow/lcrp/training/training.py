@@ -10,13 +10,13 @@ import pandas as pd
 import torch
 from safetensors.torch import save_file
 
+from lcrp.configuration import Training, parse_entries
 from lcrp.datasets import Dataset
 from lcrp.errors import InputError
 from lcrp.files import whole
 from lcrp.models import Model, build_model
 from lcrp.training.batches import batches, load_examples
 from lcrp.training.detection_loss import detection_loss
-from lcrp.training.options import TrainingOptions
 from lcrp.training.segmentation_loss import segmentation_loss
 
 WARM_UP = 0.2
@@ -45,7 +45,7 @@ class Steps:
     Args:
         model: `lcrp.models.Model`, whose network is changed.
         examples: `Examples`.
-        options: `TrainingOptions`.
+        options: `Training`.
 
     Raises:
         InputError: while it is iterated over, if the loss is not finite any more.
@@ -135,7 +135,7 @@ def train_model(
         dataset: `lcrp.datasets.Dataset`, whose classes become the model's.
         path: the .safetensors to write; the losses go to the same name with .csv.
         options: of the architecture, for `build_model`.
-        training: dict for `TrainingOptions.from_config`.
+        training: `Training` or a dict of its settings; None for what suits the task.
         threads: of torch. The operations are so short that more threads mostly wait for each
             other, on a busy machine many times longer: rather train two models side by side.
         reading: wraps the samples while they are read, as tqdm does.
@@ -153,7 +153,7 @@ def train_model(
             "choose unet or yolov5, or give a checkpoint"
         )
     task = "segmentation" if architecture == "unet" else "detection"
-    settings = TrainingOptions.from_config(training or {}, task)
+    settings = parse_entries(Training, training, "training").of_task(task)
     with _reproducible(settings.seed, threads):
         model = build_model(architecture, dataset.classes, **(options or {}))
         steps = Steps(model, load_examples(model, dataset, reading), settings)
