@@ -6,13 +6,14 @@ configuration; the module names are those of the published checkpoints, whose he
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from torch import Tensor, nn
 
-from lcrp.models.anchor_free import AnchorFreeYOLO, Scale, box_branches, by_level, class_branches
+from lcrp.models.anchor_free import Scale, box_branches, by_level, class_branches
 from lcrp.models.boxes import ranked
-from lcrp.models.yolo11 import C2PSA, SOURCES, PSABlock, c3k2
-from lcrp.models.yolo_blocks import SPPF, Bottleneck, C2f, Concat, Conv, Layers
+from lcrp.models.yolo11 import SOURCES, YOLO11, PSABlock, pyramid
+from lcrp.models.yolo_blocks import SPPF, Bottleneck, C2f, Layers
 
 SIZES = {
     "yolo26n": Scale(0.5, 0.25),
@@ -53,53 +54,23 @@ class Network(Layers):
     """Images (B, 3, H, W) to raw boxes (B, 4, h, w) and class logits (B, C, h, w) per stride."""
 
     def __init__(self, classes: int, scale: Scale):
-        c64, c128, c256, c512, c1024 = (scale.channels(c) for c in (64, 128, 256, 512, 1024))
-        large, twice = scale.large, scale.repeats(2)
-        super().__init__(
-            [
-                Conv(3, c64, 3, 2),
-                Conv(c64, c128, 3, 2),
-                c3k2(c128, c256, twice, nested=large, share=0.25),
-                Conv(c256, c256, 3, 2),
-                c3k2(c256, c512, twice, nested=large, share=0.25),
-                Conv(c512, c512, 3, 2),
-                c3k2(c512, c512, twice, nested=True),
-                Conv(c512, c1024, 3, 2),
-                c3k2(c1024, c1024, twice, nested=True),
-                SPPF(c1024, activation=False, shortcut=True),
-                C2PSA(c1024, twice),
-                nn.Upsample(scale_factor=2, mode="nearest"),
-                Concat(),
-                c3k2(c1024 + c512, c512, twice, nested=True),
-                nn.Upsample(scale_factor=2, mode="nearest"),
-                Concat(),
-                c3k2(2 * c512, c256, twice, nested=True),
-                Conv(c256, c256, 3, 2),
-                Concat(),
-                c3k2(c256 + c512, c512, twice, nested=True),
-                Conv(c512, c512, 3, 2),
-                Concat(),
-                attending(c512 + c1024, c1024),
-                OneToOne((c256, c512, c1024), classes),
-            ],
-            SOURCES,
+        layers = pyramid(
+            scale,
+            nested=True,
+            pooling=partial(SPPF, activation=False, shortcut=True),
+            last=attending,
+            head=partial(OneToOne, classes=classes),
         )
+        super().__init__(layers, SOURCES)
 
 
-class YOLO26(AnchorFreeYOLO):
+class YOLO26(YOLO11):
     """YOLO26 with its decoding."""
 
     sizes = SIZES
     usual = "yolo26n"
     built = Network
-    head = "model.23"
     class_branch = "one2one_cv3"
-    # The three inputs of the head, through one of which all relevance passes, and the end of the
-    # backbone.
-    default_layers = (
-        "model.10.cv2.conv", "model.16.cv2.conv", "model.19.cv2.conv", "model.22.cv2.conv",
-    )  # fmt: skip
-    example_layer = "model.10.cv2.conv"
 
     @classmethod
     def adapted(cls, state):
