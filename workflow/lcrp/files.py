@@ -14,6 +14,12 @@ from pathlib import Path
 from lcrp.errors import InputError
 
 FLOAT_FORMAT = "%.6g"  # of numbers in tables
+# Columns of tables that hold names.
+_NAMES = (
+    *("class", "thing", "image", "image_id", "id", "original", "layer", "label", "method"),
+    *("references", "reference_images", "lies_on", "leading_concepts", "leading_layer"),
+    *("kind", "intervention", "note", "problem", "file", "from", "to", "before", "after"),
+)
 _UNWRITABLE = {
     errno.ENOSPC,
     errno.EDQUOT,
@@ -100,6 +106,29 @@ def write_table(table, path: str | os.PathLike) -> None:
     """Write a data frame as CSV, whole or not at all; numbers have six digits."""
     with whole(path) as part:
         table.to_csv(part, index=False, float_format=FLOAT_FORMAT)
+
+
+def read_table(path: str | os.PathLike, again: str):
+    """Read a CSV table as a data frame; names in it stay the text they are.
+
+    A class may be called `7`, `02146`, `NA` or `null`: nothing but an empty cell is missing.
+
+    Args:
+        path: of the table.
+        again: what to do where it cannot be read, for the error.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    # Only jobs that read tables need it.
+    import pandas as pd
+
+    try:
+        return pd.read_csv(
+            path, dtype=dict.fromkeys(_NAMES, str), keep_default_na=False, na_values=[""]
+        )
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a table ({error}); {again}") from None
 
 
 def sha256(path: str | os.PathLike) -> str:
