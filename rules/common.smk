@@ -17,6 +17,7 @@ from lcrp.configuration import (
     read_experiment,
 )
 from lcrp.errors import InputError
+from lcrp.file_names import plain
 from snakemake.exceptions import WorkflowError
 
 # Progress bars of jobs that run side by side share one terminal.
@@ -260,7 +261,9 @@ def measured_effect(name):
 
 def chosen_ablation(wildcards):
     """Layer and concepts of an ablation, where the configuration names them."""
+    asked = (wildcards.label, wildcards.thing)
     for entry in experiment(wildcards).effect.ablations:
-        if (entry.label, entry.thing) == (wildcards.label, wildcards.thing):
+        names = (entry.label, entry.thing)
+        if asked in (names, tuple(map(plain, names))):
             return entry.settings()
     return {"layer": "default", "concepts": None}

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from lcrp.files import file_name
+from lcrp.file_names import plain as file_name
 from lcrp.joined_tables import context_tables
 from lcrp.render import ConceptPart, Explanation, Marked, Reference, save_figure
 from lcrp.render.atlas import TILE, strip

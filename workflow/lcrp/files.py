@@ -137,11 +137,6 @@ def sha256(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def file_name(text: str) -> str:
-    """A class or layer name as it stands in file names: anything unusual becomes `_`."""
-    return re.sub(r"[^A-Za-z0-9.+-]+", "_", str(text)).strip("_") or "_"
-
-
 def _temporary(path):
     # The suffix stays, since some writers choose the format by it.
     writer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"

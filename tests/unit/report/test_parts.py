@@ -9,7 +9,7 @@ from PIL import Image
 from lcrp.errors import InputError
 from lcrp.report.data_files import plain, whole_numbers, write_data
 from lcrp.report.facts import key_figures, model_facts, run_times, status_counts
-from lcrp.report.figures import class_slugs, collect
+from lcrp.report.figures import collect
 from lcrp.report.libraries import classic_script, copy_libraries
 from lcrp.report.table_data import columns_of, rows_of, write_by_layer
 
@@ -80,12 +80,6 @@ def test_large_table_is_split_by_layer(tmp_path):
     known = write_by_layer(tmp_path, "concepts", table, {"a": "a", "b": "B-2"})
     assert known["files"] == {"b": "concepts-B-2", "a": "concepts-a"} and known["rows"] == 3
     assert data_of(tmp_path / "data" / "concepts-B-2.js")["rows"] == [["b", 1], ["b", 3]]
-
-
-def test_slugs_differ_on_every_file_system():
-    slugs = class_slugs(["car", "Car", "car", "é", "..", "a/b", "a b"])
-    assert len({slug.lower() for slug in slugs}) == 7
-    assert all(slug.strip(".") and "/" not in slug for slug in slugs)
 
 
 def test_module_becomes_a_script():

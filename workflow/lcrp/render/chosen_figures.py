@@ -11,7 +11,7 @@ import pandas as pd
 from lcrp.context.aggregation import target_notes
 from lcrp.context.context_columns import NONE
 from lcrp.errors import InputError
-from lcrp.files import file_name
+from lcrp.file_names import FileNames
 from lcrp.render.figure import save_figure
 
 TOGETHER = 24  # explanations that are held in memory, and share their reference images
@@ -77,7 +77,8 @@ def most_context_dependent(store, layer, count, without=()) -> list[tuple[str, s
 
 def _target_names(store, targets):
     """What targets of a store are called in file names."""
-    names = [file_name(store.classes[int(c)]) for c in targets["class"]]
+    files = FileNames(store.classes)
+    names = [files[store.classes[int(c)]] for c in targets["class"]]
     if store.attrs.get("target_mode") == "instance":
         names = [f"{name}-{int(n) + 1}" for name, n in zip(names, targets["instance"], strict=True)]
     return names

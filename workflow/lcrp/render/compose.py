@@ -10,7 +10,7 @@ import numpy as np
 
 from lcrp.datasets import read_image
 from lcrp.errors import InputError, nearest
-from lcrp.files import file_name
+from lcrp.file_names import FileNames
 from lcrp.object_masks import MET, outside_share
 from lcrp.render.explanation import ConceptPart, Explanation, Marked, plain_box
 from lcrp.render.naming import Wanted, parse_target
@@ -139,7 +139,8 @@ class Composer:
             return []
         images, _ = self.model.preprocess(picture)
         found = self.explainer.predict(images[None]).targets(threshold=threshold)
-        return list(dict.fromkeys(file_name(target.class_name) for target in found))
+        files = FileNames(self.model.classes)
+        return list(dict.fromkeys(files[target.class_name] for target in found))
 
     def numbered(self, number, order="listed") -> str:
         """Id of the image that stands at a place of the dataset, counted from 0.

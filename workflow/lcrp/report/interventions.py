@@ -9,7 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from lcrp.errors import InputError
-from lcrp.files import file_name, read_table
+from lcrp.files import read_table
 
 COLUMNS = ("class", "before", "after")
 
@@ -36,9 +36,8 @@ def collect_examples(folder, destination) -> dict[str, list[dict]]:
             file = folder / str(row[name])
             if not file.is_file():
                 break
-            name = file_name(str(row[name]))
-            shutil.copyfile(file, destination / name)
-            pictures.append(picture_of(file, f"{destination.name}/{name}"))
+            shutil.copyfile(file, destination / file.name)
+            pictures.append(picture_of(file, f"{destination.name}/{file.name}"))
         if len(pictures) < 2:
             continue
         key = f"{row['class']}\n{_known(row.get('thing')) or ''}"
