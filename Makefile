@@ -1,6 +1,8 @@
 PYTHON ?= python3.11
 CORES ?= all
 WORKERS ?= auto
+# Fixtures of a file are made once: its tests stay in one process.
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -18,12 +20,12 @@ demo: $(INSTALLED)
 # All tests, side by side; those that measure time follow alone. The embedded models are
 # trained first, if they are not there.
 test: demo
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m 'not proof and not alone'
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m 'not proof and not alone'
 	$(BIN)/pytest -m 'alone and not proof'
 
 # The units alone, for every change.
 quick: $(INSTALLED)
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup tests/unit
+	$(BIN)/pytest $(SIDE_BY_SIDE) tests/unit
 
 # What takes longer: several seeds, many kill rounds, full-size models.
 proof: $(INSTALLED)

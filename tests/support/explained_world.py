@@ -16,7 +16,7 @@ from lcrp.models import build_model
 from lcrp.render import Composer
 from lcrp.store import merge_shards, open_store, write_shard
 
-CLASSES = ("ground", "disc", "traffic light")
+CLASSES = ("background", "disc", "traffic light")
 SIZE = 64
 
 

@@ -22,7 +22,7 @@ from lcrp.report import ReportInputs, build_report
 from lcrp.store import merge_shards, open_store, write_shard
 from lcrp.verification.replay import Replay
 
-MODEL_CLASSES = ("ground", "disc", "traffic light")
+MODEL_CLASSES = ("background", "disc", "traffic light")
 SIZE = 32
 CASES = {
     "another spelling": (["disc", "Traffic_Light"], "error"),

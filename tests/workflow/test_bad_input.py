@@ -15,8 +15,6 @@ from safetensors.torch import load_file
 
 from lcrp.store import open_store
 
-pytestmark = pytest.mark.spread
-
 
 @pytest.fixture
 def mine(finished, tmp_path):

@@ -10,8 +10,6 @@ from PIL import Image
 from lcrp.render import read_summary
 from lcrp.store import open_store
 
-pytestmark = pytest.mark.spread
-
 TASKS = ("segmentation", "detection")
 
 

@@ -57,6 +57,11 @@ class MaskDataset(Dataset):
         self.mask_files = masks
         self._last = (None, None)
         class_map = ClassMap(own, classes, source="dataset.classes", unknown=unknown)
+        if max(len(class_map.own), len(class_map.classes)) > VOID:
+            raise InputError(
+                f"dataset.classes: {len(class_map.own)} classes; a mask of 8 bits tells at most "
+                f"{VOID} apart"
+            )
         super().__init__(images, files, class_map, ids)
 
     def declared_size(self, sample):

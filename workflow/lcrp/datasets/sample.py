@@ -209,6 +209,11 @@ def name_ids(files: Sequence[Path]) -> tuple[str, ...]:
 
 def paint(things: Sequence[Thing], size: tuple[int, int], fill: int) -> np.ndarray:
     """(h, w) uint8 class indices of things, small ones over large ones, `fill` elsewhere."""
+    if any(thing.class_index >= VOID for thing in things):
+        raise InputError(
+            f"a class mask tells at most {VOID} classes apart; name fewer in `model.classes`, or "
+            "use a detector"
+        )
     labels = np.full(size, fill, np.uint8)
     drawn = [(thing.class_index, thing.mask()) for thing in things]
     drawn = [(index, mask) for index, mask in drawn if mask is not None]
