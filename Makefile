@@ -49,9 +49,10 @@ notebook: $(INSTALLED)
 		|| $(BIN)/pip install --quiet --editable '.[docs]'
 	$(BIN)/python docs/execute.py docs/explain-a-prediction.ipynb
 
-# Computed files only: what was downloaded stays.
+# Computed files only: what was downloaded stays, and the pages that say what lies where.
 clean:
-	rm -rf results logs benchmarks/results resources/scenes resources/training resources/datasets
+	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+	rm -rf logs benchmarks/results resources/scenes resources/training resources/datasets
 
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
