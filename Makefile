@@ -45,8 +45,8 @@ schemas: $(INSTALLED)
 
 # Executes docs/explain-a-prediction.ipynb again and keeps what it shows.
 notebook: $(INSTALLED)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[docs]' \
-		|| $(BIN)/pip install --quiet --editable '.[docs]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[notebook]' \
+		|| $(BIN)/pip install --quiet --editable '.[notebook]'
 	$(BIN)/python docs/execute.py docs/explain-a-prediction.ipynb
 
 # Computed files only: what was downloaded stays, and the pages that say what lies where.
