@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 # Every job is a Python of its own: torch is to be compiled once, not in each of them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test quick proof lint format schemas notebook clean
+.PHONY: demo test quick proof lint format schemas docs notebook clean
 
 # The embedded default from drawing its scenes to its reports; a second call does nothing.
 demo: $(INSTALLED)
@@ -34,6 +34,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
+	$(BIN)/mypy
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
@@ -42,6 +43,10 @@ format: $(INSTALLED)
 
 schemas: $(INSTALLED)
 	$(BIN)/python -m lcrp.configuration workflow/schemas
+
+# The site of docs/, in site/; `mkdocs serve` shows it while it is written.
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Executes docs/explain-a-prediction.ipynb again and keeps what it shows.
 notebook: $(INSTALLED)
