@@ -1,6 +1,7 @@
 """The library stands on floors: what is on one imports only from those below it."""
 
 import ast
+import re
 
 import pytest
 
@@ -51,3 +52,10 @@ def test_imports_lead_downwards(library, part):
         for other in set(imported(path)) - {part}:
             place = path.relative_to(library)
             assert HEIGHT[other] < HEIGHT[part], f"{place} imports lcrp.{other}"
+
+
+def test_the_architecture_page_shows_these_floors(root):
+    page = (root / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line[:3] in {f"| {n}" for n in range(1, 10)}]
+    shown = [tuple(re.findall(r"`(\w+)`", row)) for row in rows]
+    assert shown == list(FLOORS)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
+from zennit.core import Composite
 
 from lcrp.attribution.batching import Batching
 from lcrp.attribution.conditional import check_concepts, concept_heatmaps, neuron_heatmaps
@@ -45,7 +46,7 @@ class Explainer:
     def __init__(
         self,
         model: Model,
-        composite=None,
+        composite: Composite | str | None = None,
         device: str = "auto",
         precision: str = "float32",
         rows: int | None = None,
@@ -267,7 +268,8 @@ class Explainer:
             seen: what `forward` or `predict` gave.
             layer: the name of a convolution.
             images: which of the images, for each neuron.
-            concepts, positions: its channel, and its flat index in the feature map.
+            concepts: the channel of each.
+            positions: its flat index in the feature map.
 
         Returns:
             (K, H, W).

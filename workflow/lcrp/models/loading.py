@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -52,7 +53,7 @@ def architectures() -> tuple[str, ...]:
     return tuple(HOMES)
 
 
-def build_model(name: str, classes: Sequence[str] | int | None = None, **options) -> Model:
+def build_model(name: str, classes: Sequence[str] | int | None = None, **options: Any) -> Model:
     """A model without training.
 
     Args:
@@ -81,7 +82,7 @@ def load_model(
     weights: str | os.PathLike | Mapping[str, torch.Tensor],
     *,
     classes: Sequence[str] | int | None = None,
-    **options,
+    **options: Any,
 ) -> Model:
     """A model with weights.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -133,19 +134,19 @@ class ReportInputs:
     def read(
         cls,
         *,
-        store,
+        store: str | os.PathLike,
         title: str,
         caption: str = "",
         layer: str | None = None,
-        quality=None,
-        quality_classes=None,
+        quality: str | os.PathLike | None = None,
+        quality_classes: str | os.PathLike | None = None,
         tables: dict | None = None,
-        gallery=None,
-        atlas=None,
-        effect_examples=None,
-        verification=None,
-        swaps=None,
-        swap_examples=None,
+        gallery: str | os.PathLike | None = None,
+        atlas: str | os.PathLike | None = None,
+        effect_examples: str | os.PathLike | None = None,
+        verification: str | os.PathLike | None = None,
+        swaps: str | os.PathLike | None = None,
+        swap_examples: str | os.PathLike | None = None,
         benchmarks: dict | None = None,
     ) -> ReportInputs:
         """Reads the files of the attributes of the same name.

@@ -10,6 +10,10 @@ they take windows where relevance stays at its position, and make whole maps els
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
 
 from lcrp.attribution.extents import Neighbourhood
 from lcrp.attribution.graph import Input
@@ -65,7 +69,7 @@ class Operation:
         """Numbers of the largest tensor that a row needs here."""
         return math.prod(self.node.shape[1:]) if self.node.shape else 0
 
-    def prepare(self, inputs, output):
+    def prepare(self, inputs: Sequence[Tensor | None], output: Tensor | None) -> Any:
         """What both directions need of the images; made once per batch of images.
 
         Args:
@@ -74,7 +78,7 @@ class Operation:
         """
         return None
 
-    def backward(self, relevance, state, rows):
+    def backward(self, relevance: Tensor, state: Any, rows: Rows) -> list[Tensor | None]:
         """Pass relevance down.
 
         Args:
@@ -87,7 +91,7 @@ class Operation:
         """
         raise NotImplementedError
 
-    def adjoint(self, shares, state, rows):
+    def adjoint(self, shares: Sequence[Tensor | None], state: Any, rows: Rows) -> Tensor:
         """Carry shares up: the transpose of `backward`.
 
         Args:
@@ -100,14 +104,20 @@ class Operation:
         """
         raise NotImplementedError
 
-    def send(self, message, state):
+    def send(self, message: Messages, state: Any) -> list[Messages | None]:
         """`backward` of a message: one for each input, or None."""
         if message.rows.origins is not None and not self.positionwise:
             message = message.whole(self.node.shape[2:])
         passed = self.backward(message.values, state, message.rows)
         return [None if values is None else Messages(values, message.rows) for values in passed]
 
-    def carry(self, messages, state, rows, size):
+    def carry(
+        self,
+        messages: Sequence[Messages | None],
+        state: Any,
+        rows: Rows,
+        size: Sequence[int],
+    ) -> Messages:
         """`adjoint` of messages, one of each input or None, to windows or whole maps.
 
         Args:
