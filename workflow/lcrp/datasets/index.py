@@ -61,6 +61,7 @@ def write_index(
         rows = pool.map(index_row, samples)
         rows = [row for _, row in zip(progress(samples), rows, strict=True)]
     _check_sizes(dataset, samples, rows)
+    dataset.check_annotations(rows)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     with whole(path) as part:
         table.to_csv(part, index=False)
