@@ -66,7 +66,7 @@ def test_a_plain_name_comes_first(opened):
         ("c.png", r"as a\.png would be for a\.jpg; there lies c\.png: rename the masks"),
         (
             "a.jpg",
-            r"as a\.png would be for a\.jpg; there lies a\.jpg, but JPEG changes the values of pixels",
+            r"as a\.png would be for a\.jpg; there lies a\.jpg, but JPEG changes the values",
         ),
     ],
 )
