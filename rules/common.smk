@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from lcrp.configuration import (
     check_paths,
     dataset_paths,
     experiment_names,
+    misnamed_files,
     parse_entries,
     read_experiment,
 )
@@ -54,16 +56,24 @@ def checkpoint_file(wildcards):
     from lcrp.acquire import entries_named
 
     given = experiment(wildcards).model.checkpoint
-    if os.path.exists(given) or os.sep in given:
+    if os.path.isfile(given):
         return given
-    try:
-        (entry,) = entries_named("config/checkpoints.csv", given)
-    except InputError as error:
+    entry = (
+        f"config/experiments/{wildcards.experiment}.yaml: model.checkpoint: `{given}`"
+    )
+    if "://" in given:
+        raise WorkflowError(f"{entry} is an address; fetch the file and give its path")
+    if os.path.isdir(given):
         raise WorkflowError(
-            f"config/experiments/{wildcards.experiment}.yaml: model.checkpoint: `{given}` is no "
-            f"file here, and no download: {error}"
+            f"{entry} is a folder; give the file with the weights in it"
         )
-    return f"resources/downloads/checkpoints/{entry.name}/{entry.file}"
+    if os.sep in given:
+        raise WorkflowError(f"{entry}: no such file in {os.getcwd()}; correct the path")
+    try:
+        (download,) = entries_named("config/checkpoints.csv", given)
+    except InputError as error:
+        raise WorkflowError(f"{entry} is no file here, and no download: {error}")
+    return f"resources/downloads/checkpoints/{download.name}/{download.file}"
 
 
 def architecture(wildcards):

@@ -5,6 +5,7 @@ from lcrp.configuration.dataset import Scenes, TableDataset
 from lcrp.configuration.experiment import Experiment
 from lcrp.configuration.load import (
     experiment_names,
+    misnamed_files,
     parse_entries,
     read_configuration,
     read_experiment,
@@ -28,6 +29,7 @@ __all__ = [
     "check_paths",
     "dataset_paths",
     "experiment_names",
+    "misnamed_files",
     "parse_entries",
     "read_configuration",
     "read_experiment",

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lcrp.configuration.entry import Count, Entry, Parted, Text, part_of
+from lcrp.configuration.entry import Count, Entry, Parted, Place, Text, part_of
 
 Layers = Literal["default", "all"] | list[Text]
 
@@ -49,7 +49,7 @@ class Limits(Entry):
 class Precomputed(Entry):
     """Reference samples that zennit-crp has found, in place of an analysis."""
 
-    folder: Text = Field(
+    folder: Place = Field(
         description="Folder with `RelMax_sum_normed`, and what else zennit-crp has written.",
         examples=["path/to/crp_files"],
     )

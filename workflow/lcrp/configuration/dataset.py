@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from lcrp.configuration.entry import Count, Entry, Name, Text
+from lcrp.configuration.entry import Count, Entry, Name, Place, Text
 
 
 class Images(Entry):
@@ -67,21 +67,21 @@ class CocoDataset(AnnotatedImages):
     """A folder of images and a COCO JSON file."""
 
     format: Literal["coco"]
-    images: Text = Field(description="Folder of the images.", examples=["path/to/images"])
-    annotations: Text = Field(
+    images: Place = Field(description="Folder of the images.", examples=["path/to/images"])
+    annotations: Place = Field(
         description="COCO JSON file.", examples=["path/to/annotations/instances.json"]
     )
-    masks: Text | None = Field(
+    masks: Place | None = Field(
         None,
         description="Folder of PNG class masks, named like the images, for segmentation.",
         examples=["path/to/masks"],
     )
-    only: Text | None = Field(
+    only: Place | None = Field(
         None,
         description="Another COCO JSON file: take only the images that it lists.",
         examples=["path/to/annotations/subset.json"],
     )
-    stuff: Text | None = Field(
+    stuff: Place | None = Field(
         None,
         description="Another COCO JSON file: regions that no model is to find, as water or sky, "
         "whose effect on the model is of interest (COCO's stuff_val2017.json is one).",
@@ -93,14 +93,14 @@ class FolderDataset(Images):
     """Images without annotations: what the model predicts is explained."""
 
     format: Literal["folder"]
-    images: Text = Field(description="Folder of the images.", examples=["path/to/images"])
+    images: Place = Field(description="Folder of the images.", examples=["path/to/images"])
 
 
 class VocDataset(AnnotatedImages):
     """Pascal VOC's layout."""
 
     format: Literal["voc"]
-    root: Text = Field(
+    root: Place = Field(
         description="The folder with JPEGImages, SegmentationClass, ImageSets.",
         examples=["path/to/VOCdevkit/VOC2012"],
     )
@@ -111,7 +111,7 @@ class CityscapesDataset(AnnotatedImages):
     """Cityscapes' layout."""
 
     format: Literal["cityscapes"]
-    root: Text = Field(
+    root: Place = Field(
         description="The folder with leftImg8bit and gtFine.", examples=["path/to/cityscapes"]
     )
     split: Literal["train", "val", "test"] = Field("val", description="Which part.")
@@ -121,8 +121,8 @@ class MasksDataset(AnnotatedImages):
     """Images and masks of class indices, one PNG per image, of the same name."""
 
     format: Literal["masks"]
-    images: Text = Field(description="Folder of the images.", examples=["path/to/images"])
-    masks: Text = Field(description="Folder of the masks.", examples=["path/to/masks"])
+    images: Place = Field(description="Folder of the images.", examples=["path/to/images"])
+    masks: Place = Field(description="Folder of the masks.", examples=["path/to/masks"])
     classes: list[Text] = Field(
         description="Names by the masks' values.", examples=[["background", "road", "car"]]
     )
@@ -146,8 +146,8 @@ class YoloDataset(AnnotatedImages):
     """Images and YOLO text labels, one text file per image, of the same name."""
 
     format: Literal["yolo"]
-    images: Text = Field(description="Folder of the images.", examples=["path/to/images"])
-    labels: Text = Field(description="Folder of the labels.", examples=["path/to/labels"])
+    images: Place = Field(description="Folder of the images.", examples=["path/to/images"])
+    labels: Place = Field(description="Folder of the labels.", examples=["path/to/labels"])
     classes: list[Text] = Field(description="Names by class index.", examples=[["person", "car"]])
 
 

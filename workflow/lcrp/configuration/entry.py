@@ -1,9 +1,10 @@
 """What all entries of the configuration have in common."""
 
+import os
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 
 class Entry(BaseModel):
@@ -62,5 +63,8 @@ class Parted(Entry):
 
 
 Text = Annotated[str, StringConstraints(min_length=1)]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+# A file or folder; `~` and `$HOME` mean what they do in a shell.
+Place = Annotated[Text, AfterValidator(lambda path: os.path.expanduser(os.path.expandvars(path)))]
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
 Count = Annotated[int, Field(ge=1)]

@@ -4,7 +4,7 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from lcrp.configuration.entry import Count, Entry, Text
+from lcrp.configuration.entry import Count, Entry, Place, Text
 
 
 class Training(Entry):
@@ -49,7 +49,7 @@ class Model(Entry):
         description="A known architecture; `python -m lcrp.configuration` lists them.",
         examples=["yolov5n"],
     )
-    checkpoint: Text | None = Field(
+    checkpoint: Place | None = Field(
         None,
         description="File with the weights, or the name of an entry of `config/checkpoints.csv`.",
         examples=["path/to/weights.pt"],

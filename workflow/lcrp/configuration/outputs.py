@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from lcrp.configuration.analysis import Layers
-from lcrp.configuration.entry import Count, Entry, Parted, Text, part_of
+from lcrp.configuration.entry import Count, Entry, Parted, Place, Text, part_of
 
 
 class Published(Entry):
@@ -60,7 +60,7 @@ class Explanations(Parted):
         "of their relevance outside the annotated object.",
         examples=[10],
     )
-    pictures: Annotated[list[Text], part_of("choice")] = Field(
+    pictures: Annotated[list[Place], part_of("choice")] = Field(
         default_factory=list,
         description="Pictures outside the dataset, by path, that are explained in the report as "
         "well; each is named by its file, without the ending.",
