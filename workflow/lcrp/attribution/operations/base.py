@@ -47,7 +47,7 @@ class Operation:
         """Whether relevance stays at its position."""
         return self.neighbourhood is SAME_POSITION
 
-    def forward(self, *inputs):
+    def forward(self, *inputs: Tensor) -> Any:
         """The network's own function."""
 
         def filled(argument):
@@ -61,11 +61,11 @@ class Operation:
         kwargs = {name: filled(argument) for name, argument in self.node.kwargs.items()}
         return self.node.call(*args, **kwargs)
 
-    def nonnegative(self, inputs):
+    def nonnegative(self, inputs: Sequence[bool]) -> bool:
         """Whether the output is known to be non-negative, given whether each input is."""
         return False
 
-    def widest(self):
+    def widest(self) -> int:
         """Numbers of the largest tensor that a row needs here."""
         return math.prod(self.node.shape[1:]) if self.node.shape else 0
 
