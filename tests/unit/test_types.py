@@ -18,8 +18,8 @@ def functions(package):
         exported = getattr(module, name)
         if inspect.isclass(exported):
             for method, function in vars(exported).items():
-                # A function without the name of the class is the default of a field.
-                own = inspect.isfunction(function) and name in function.__qualname__
+                # The default of a field is a function of another name.
+                own = inspect.isfunction(function) and function.__name__ == method
                 if own and not method.startswith("_"):
                     yield f"{name}.{method}", function
         elif inspect.isfunction(exported):
