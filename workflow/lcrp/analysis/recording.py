@@ -18,6 +18,7 @@ from lcrp.analysis.annotation import Annotation
 from lcrp.attribution import Explainer
 from lcrp.attribution.memory import exhausted
 from lcrp.configuration import Analysis
+from lcrp.datasets.images import WrongSize
 from lcrp.datasets.sample import Dataset
 from lcrp.errors import InputError
 from lcrp.models.base import CLASS_LOGIT
@@ -104,8 +105,9 @@ class _Analysis:
             rows.append(row)
             try:
                 image = sample.image()
-            except InputError:
-                row |= {"height": 0, "width": 0, "status": "unreadable"}
+            except InputError as problem:
+                status = "wrong-size" if isinstance(problem, WrongSize) else "unreadable"
+                row |= {"height": 0, "width": 0, "status": status}
                 continue
             tensor, geometry = self.model.preprocess(image)
             row |= {"height": image.shape[0], "width": image.shape[1], "status": "no-target"}

@@ -126,6 +126,20 @@ class MasksDataset(AnnotatedImages):
     classes: list[Text] = Field(
         description="Names by the masks' values.", examples=[["background", "road", "car"]]
     )
+    values: dict[int | Text, Text] | None = Field(
+        None,
+        description="What the masks' values or colours (`'#ff0000'`) mean, as classes or `void`, "
+        "where they are not the places of `classes`.",
+        examples=[{0: "background", 255: "road"}],
+    )
+
+    def settings(self) -> dict[str, Any]:
+        """The entry as plain values; `values` only where it is given.
+
+        So what Snakemake compares stays that of versions that did not have it.
+        """
+        given = super().settings()
+        return {key: value for key, value in given.items() if key != "values" or value}
 
 
 class YoloDataset(AnnotatedImages):

@@ -10,6 +10,8 @@ from PIL import Image, ImageOps
 from lcrp.errors import InputError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
+# Bits of what cameras and scanners write into files of 16.
+DEPTHS = (10, 12, 14, 16)
 # Values of the EXIF orientation that exchange height and width.
 _LYING = {5, 6, 7, 8}
 _ORIENTATION = 0x0112
@@ -24,10 +26,16 @@ _DAMAGE = (
 )
 
 
+class WrongSize(InputError):
+    """An image is not of the size that its annotation refers to."""
+
+
 def read_image(path: str | os.PathLike, size: tuple[int, int] | None = None) -> np.ndarray:
     """An image file as RGB, upright as its EXIF orientation says.
 
-    Greyscale, palette, 16-bit and CMYK files are converted; an alpha channel is dropped.
+    Greyscale, palette, 16-bit, float and CMYK files are converted; an alpha channel is dropped. Of
+    whole numbers beyond 255 the range is that of their depth: 10, 12, 14 or 16 bits, the least that
+    holds the largest; of floats it is 0 to 1 where none is larger, else 0 to 255.
 
     Args:
         path: the file.
@@ -57,7 +65,7 @@ def read_image(path: str | os.PathLike, size: tuple[int, int] | None = None) -> 
             f"{path}: not a readable image ({_line(error)}); replace the file"
         ) from error
     if size is not None and pixels.shape[:2] != tuple(size):
-        raise InputError(
+        raise WrongSize(
             f"{path}: the image has {pixels.shape[0]} x {pixels.shape[1]} pixels, its annotation "
             f"is for {size[0]} x {size[1]} (height x width); use the image that was annotated"
         )
@@ -155,13 +163,23 @@ def _size(image, size):
 
 def _as_rgb(image):
     if image.mode.startswith("I") or image.mode == "F":
-        # Pillow would clip sixteen bits at 255.
         values = np.array(image).astype(np.float64)
-        if values.max(initial=0) > 255:
-            values = values / 257
-        grey = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
+        if not np.isfinite(values).all():
+            raise ValueError("it holds NaN or infinite pixels")
+        # Pillow would clip everything at 255.
+        grey = np.clip(np.rint(values * (255 / _largest(image.mode, values))), 0, 255)
+        return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
     return np.array(image.convert("RGB"))
+
+
+def _largest(mode, values):
+    """The value that is white: of floats up to 1, of a depth in bits beyond 255."""
+    brightest = values.max(initial=0)
+    if mode == "F" and brightest <= 1:
+        return 1
+    if brightest <= 255:
+        return 255
+    return next((2**bits - 1 for bits in DEPTHS if brightest < 2**bits), brightest)
 
 
 def _line(error):

@@ -196,6 +196,9 @@ class Dataset(Sequence):
         """What `Sample.labels` returns."""
         return None
 
+    def check_annotations(self, rows: list[dict]) -> None:
+        """Raise InputError where the rows of the index cannot be what the annotations mean."""
+
     def annotation_bytes(self, sample: Sample) -> bytes:
         """Bytes that change with what is annotated in an image, and only then."""
         return b""

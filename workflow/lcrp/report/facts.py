@@ -12,6 +12,7 @@ STATUS_MEANING = {
     "ok": "explained",
     "no-target": "nothing to explain: no prediction of the wanted classes",
     "unreadable": "the image file cannot be read",
+    "wrong-size": "the image is of another size than its annotation says",
     "no-annotation": "no annotation; explained where something is predicted",
 }
 

@@ -111,7 +111,7 @@ IMAGE_COLUMNS = {
     "file": "image file",
     "height": "height of the original image, pixels",
     "width": "width of the original image, pixels",
-    "status": "ok, unreadable, no-target, ...",
+    "status": "ok, unreadable, wrong-size, no-target, ...",
 }
 
 TARGET_COLUMNS = {
