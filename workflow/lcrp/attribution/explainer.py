@@ -40,7 +40,8 @@ class Explainer:
     Attributes:
         model: what is explained.
         network: its network in eval mode, on the device and in the precision of the explainer.
-        device, dtype: where and in which precision everything is computed.
+        device: where everything is computed.
+        dtype: in which precision.
     """
 
     def __init__(

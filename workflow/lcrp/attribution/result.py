@@ -27,8 +27,8 @@ class Result:
             `relevance` where biases absorb some. With masks only.
         parts: {layer: [(A, channels) of each target]} relevance that lands in each part of its
             image.
-        activation, activation_positions: {layer: (B, channels)} maximum of each concept in each
-            image, and its flat index.
+        activation: {layer: (B, channels)} maximum of each concept in each image.
+        activation_positions: {layer: (B, channels)} its flat index.
     """
 
     targets: Targets

@@ -27,14 +27,16 @@ class Target:
 
     Attributes:
         image: its place in the batch.
-        class_index, class_name: the class that is explained.
+        class_index: the class that is explained.
+        class_name: its name.
         instance: which box or region of its class, from 0.
         score: class score (YOLO), logit (SSD), or mean probability of the pixels (segmentation).
         logit: the explained logit; for segmentation its mean over the pixels.
         box: x1 y1 x2 y2 in input pixels.
         pixels: how many are explained (0 for boxes).
         output: which of the raw outputs its relevance starts in.
-        index, value: (n,) flat indices in that output of its image, and how much starts at each.
+        index: (n,) flat indices in that output of its image.
+        value: (n,) how much relevance starts at each.
         prediction: what it was chosen from.
     """
 

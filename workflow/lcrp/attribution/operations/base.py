@@ -27,7 +27,8 @@ class Operation:
 
     Attributes:
         node: the `Node`.
-        reads_inputs, reads_output: whether `prepare` needs the node's inputs, its output.
+        reads_inputs: whether `prepare` needs the node's inputs.
+        reads_output: whether it needs its output.
         neighbourhood: which positions of input and output see each other, see `extents`; None
             where all may.
         division: how the input is divided into parts, alike for all operations where it is
