@@ -65,7 +65,7 @@ class FileNames(Mapping):
         raise InputError(f"{file}: no name is written so in file names; use {nearest(file, known)}")
 
 
-def _tells(name, text, taken):
+def _tells(name: str, text: str, taken: Mapping[str, int]) -> bool:
     """Whether the short text alone says which name is meant.
 
     Of names that only case or signs tell apart, the one that is its own short text is called so.
@@ -81,6 +81,6 @@ def _tells(name, text, taken):
     )
 
 
-def _marked(text, name):
+def _marked(text: str, name: str) -> str:
     mark = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
     return f"{text[:LONGEST].lstrip('.') or '_'}~{mark}"

@@ -10,8 +10,12 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lcrp.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FLOAT_FORMAT = "%.6g"  # of numbers in tables
 # Columns of tables that hold names.
@@ -76,7 +80,7 @@ def unwritable(path: str | os.PathLike, error: OSError) -> InputError:
     remedy = {
         errno.ENOSPC: "free space on the disk and run again",
         errno.EDQUOT: "free space within the quota and run again",
-    }.get(error.errno, "check that its folder exists and may be written to")
+    }.get(error.errno or 0, "check that its folder exists and may be written to")
     return InputError(f"{path}: cannot be written ({error.strerror or error}); {remedy}")
 
 
@@ -102,13 +106,13 @@ def remove_leftovers(path: str | os.PathLike) -> None:
             remove(path.parent / name)
 
 
-def write_table(table, path: str | os.PathLike) -> None:
+def write_table(table: "pd.DataFrame", path: str | os.PathLike) -> None:
     """Write a data frame as CSV, whole or not at all; numbers have six digits."""
     with whole(path) as part:
         table.to_csv(part, index=False, float_format=FLOAT_FORMAT)
 
 
-def read_table(path: str | os.PathLike, again: str):
+def read_table(path: str | os.PathLike, again: str) -> "pd.DataFrame":
     """Read a CSV table as a data frame; names in it stay the text they are.
 
     A class may be called `7`, `02146`, `NA` or `null`: nothing but an empty cell is missing.
@@ -137,13 +141,13 @@ def sha256(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _temporary(path):
+def _temporary(path: Path) -> Path:
     # The suffix stays, since some writers choose the format by it.
     writer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     return path.with_name(f".{path.name}.{writer}.part{path.suffix}")
 
 
-def _runs(process):
+def _runs(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -153,7 +157,7 @@ def _runs(process):
     return True
 
 
-def _sync(path):
+def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -2,7 +2,7 @@
 
 import inspect
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -123,20 +123,24 @@ class _Uninitialised(TorchFunctionMode):
     For a network all of whose values are about to be replaced.
     """
 
-    def __torch_function__(self, function, types, args=(), kwargs=None):
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         if function.__name__ in ("normal_", "uniform_", "trunc_normal_", "kaiming_uniform_"):
             return args[0] if args else kwargs["tensor"]
         return function(*args, **(kwargs or {}))
 
 
-def _family(name):
+def _family(name: str) -> Any:
     if name not in HOMES:
         raise InputError(f"{name}: no such architecture; nearest: {nearest(name, HOMES)}")
     module, attribute = HOMES[name]
     return getattr(import_module(f"lcrp.models.{module}"), attribute)
 
 
-def _class_names(family, name, classes):
+def _class_names(
+    family: type[Model], name: str, classes: Sequence[str] | int | None
+) -> tuple[str, ...]:
     if classes is None:
         classes = family.usual_classes(name)
         if classes is None:
@@ -151,7 +155,7 @@ def _class_names(family, name, classes):
     return tuple(str(c) for c in classes)
 
 
-def _plain(state):
+def _plain(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     """Keys without the prefix of data-parallel training, and values in float32."""
     keys = list(state)
     prefix = "module." if keys and all(key.startswith("module.") for key in keys) else ""
@@ -162,7 +166,7 @@ def _plain(state):
     return plain
 
 
-def _check(source, model, state):
+def _check(source: str, model: Model, state: dict[str, torch.Tensor]) -> None:
     """Raise InputError unless the state dict has exactly what the network needs.
 
     Counts of seen batches, which nothing reads, are filled in where they are missing.
@@ -183,7 +187,15 @@ def _check(source, model, state):
             raise InputError(f"{source}: {key} holds NaN or infinite values; use another file")
 
 
-def _mismatch(source, model, state, expected, missing, surplus, differing):
+def _mismatch(
+    source: str,
+    model: Model,
+    state: Mapping[str, torch.Tensor],
+    expected: Mapping[str, torch.Tensor],
+    missing: Sequence[str],
+    surplus: Sequence[str],
+    differing: Sequence[str],
+) -> str:
     name = model.architecture
     near = neighbour(state)
     if near:
@@ -211,11 +223,11 @@ def _mismatch(source, model, state, expected, missing, surplus, differing):
     return f"{source}: does not fit {name}: {', '.join(filter(None, facts))}; {remedy}"
 
 
-def _some(keys, what, describe):
+def _some(keys: Sequence[str], what: str, describe: Callable[[str], str]) -> str:
     if not keys:
         return ""
     return f"{len(keys)} keys {what} ({describe(keys[0])}{', ...' if len(keys) > 1 else ''})"
 
 
-def _shape(tensor):
+def _shape(tensor: torch.Tensor) -> str:
     return "x".join(str(side) for side in tensor.shape) or "scalar"

@@ -27,7 +27,8 @@ class Operation:
 
     Attributes:
         node: the `Node`.
-        reads_inputs, reads_output: whether `prepare` needs the node's inputs, its output.
+        reads_inputs: whether `prepare` needs the node's inputs.
+        reads_output: whether it needs its output.
         neighbourhood: which positions of input and output see each other, see `extents`; None
             where all may.
         division: how the input is divided into parts, alike for all operations where it is
@@ -47,7 +48,7 @@ class Operation:
         """Whether relevance stays at its position."""
         return self.neighbourhood is SAME_POSITION
 
-    def forward(self, *inputs):
+    def forward(self, *inputs: Tensor) -> Any:
         """The network's own function."""
 
         def filled(argument):
@@ -61,11 +62,11 @@ class Operation:
         kwargs = {name: filled(argument) for name, argument in self.node.kwargs.items()}
         return self.node.call(*args, **kwargs)
 
-    def nonnegative(self, inputs):
+    def nonnegative(self, inputs: Sequence[bool]) -> bool:
         """Whether the output is known to be non-negative, given whether each input is."""
         return False
 
-    def widest(self):
+    def widest(self) -> int:
         """Numbers of the largest tensor that a row needs here."""
         return math.prod(self.node.shape[1:]) if self.node.shape else 0
 
