@@ -18,6 +18,7 @@ from lcrp.configuration import (
     parse_entries,
     read_experiment,
 )
+from lcrp.configuration.architectures import trained_task
 from lcrp.errors import InputError
 from lcrp.file_names import plain
 from snakemake.exceptions import WorkflowError
@@ -31,6 +32,11 @@ try:
         read_experiment(name)
 except InputError as error:
     raise WorkflowError(str(error))
+
+
+# Reference images that were computed once are kept beside the results, from one run to the next:
+# a cache that jobs fill as they need it, so that it is no output of a rule.
+REFERENCES = "results/{experiment}/references"
 
 
 def named(name):
@@ -193,7 +199,7 @@ def outcome(name):
 
 def training_source(wildcards):
     """The scenes to train on; a segmentation model knows a background as well."""
-    segments = experiment(wildcards).model.architecture == "unet"
+    segments = trained_task(experiment(wildcards).model.architecture) == "segmentation"
     return {**scenes_source(wildcards, "train"), "with_background": segments}
 
 

@@ -13,44 +13,14 @@ from torch.overrides import TorchFunctionMode
 from lcrp.checkpoints import read_checkpoint
 from lcrp.checkpoints.neighbours import neighbour
 from lcrp.checkpoints.recognition import recognise
+from lcrp.configuration.architectures import ARCHITECTURES
 from lcrp.errors import InputError, nearest
 from lcrp.models.base import Model
-
-HOMES = {  # architecture: module and class
-    "unet": ("unet", "UNet"),
-    "deeplabv3plus": ("deeplabv3plus", "DeepLabV3Plus"),
-    **{f"yolov5{size}": ("yolov5", "YOLOv5") for size in ("n", "s", "m", "l", "x", "")},
-    **{f"yolov5{size}6": ("yolov5_p6", "YOLOv5P6") for size in ("n", "s", "m", "l", "x")},
-    **{f"yolov6{size}": ("yolov6", "YOLOv6") for size in ("s", "")},
-    **{f"yolov8{size}": ("yolov8", "YOLOv8") for size in ("n", "s", "m", "l", "x", "")},
-    **{f"yolo11{size}": ("yolo11", "YOLO11") for size in ("n", "s", "m", "l", "x", "")},
-    **{f"yolo26{size}": ("yolo26", "YOLO26") for size in ("n", "s", "m", "l", "x", "")},
-    "ssd512": ("ssd", "SSD512"),
-    **{
-        name: ("torchvision_models", "TorchvisionSegmentation")
-        for name in (
-            "deeplabv3_resnet50",
-            "deeplabv3_resnet101",
-            "deeplabv3_mobilenet_v3_large",
-            "fcn_resnet50",
-            "fcn_resnet101",
-            "lraspp_mobilenet_v3_large",
-        )
-    },
-    **{
-        name: ("torchvision_models", "TorchvisionSSD")
-        for name in ("ssd300_vgg16", "ssdlite320_mobilenet_v3_large")
-    },
-    **{
-        f"smp_{name}": ("smp_models", "SMPModel")
-        for name in ("unetplusplus", "linknet", "fpn", "deeplabv3plus")
-    },
-}
 
 
 def architectures() -> tuple[str, ...]:
     """The names that `load_model` and `build_model` know."""
-    return tuple(HOMES)
+    return tuple(ARCHITECTURES)
 
 
 def build_model(name: str, classes: Sequence[str] | int | None = None, **options: Any) -> Model:
@@ -132,9 +102,9 @@ class _Uninitialised(TorchFunctionMode):
 
 
 def _family(name: str) -> Any:
-    if name not in HOMES:
-        raise InputError(f"{name}: no such architecture; nearest: {nearest(name, HOMES)}")
-    module, attribute = HOMES[name]
+    if name not in ARCHITECTURES:
+        raise InputError(f"{name}: no such architecture; nearest: {nearest(name, ARCHITECTURES)}")
+    module, attribute = ARCHITECTURES[name]
     return getattr(import_module(f"lcrp.models.{module}"), attribute)
 
 

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from lcrp.configuration import Training, parse_entries
+from lcrp.configuration.architectures import trained_task
 from lcrp.datasets import Dataset
 from lcrp.errors import InputError
 from lcrp.files import whole
@@ -147,12 +148,12 @@ def train_model(
     Raises:
         InputError: for settings that cannot be used, or an architecture that cannot be trained.
     """
-    if architecture != "unet" and not architecture.startswith("yolov5"):
+    task = trained_task(architecture)
+    if task is None:
         raise InputError(
             f"model.training: {architecture} cannot be trained here; "
             "choose unet or yolov5, or give a checkpoint"
         )
-    task = "segmentation" if architecture == "unet" else "detection"
     settings = parse_entries(Training, training, "training").of_task(task)
     with _reproducible(settings.seed, threads):
         model = build_model(architecture, dataset.classes, **(options or {}))
