@@ -8,8 +8,8 @@ import pytest
 
 FLOORS = (
     ("errors", "object_masks", "plotting", "resampling"),
-    ("files", "layers"),
-    ("configuration", "file_names"),
+    ("file_names", "files", "layers"),
+    ("configuration",),
     ("acquire", "checkpoints", "scenes", "store"),
     ("context", "models"),
     ("attribution", "datasets"),
