@@ -17,6 +17,7 @@ def test_every_architecture_has_its_class(module, name):
 def test_what_can_be_trained_says_its_task():
     assert trained_task("unet") == "segmentation" and trained_task("yolov5n") == "detection"
     assert trained_task("ssd512") is None and trained_task("yolov8n") is None
+    assert trained_task("yolov5n6") is None and trained_task("none such") is None
 
 
 def test_every_architecture_belongs_to_one_family_of_the_table():

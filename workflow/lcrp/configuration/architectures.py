@@ -33,13 +33,13 @@ ARCHITECTURES = {
         for name in ("unetplusplus", "linknet", "fpn", "deeplabv3plus")
     },
 }
-# Those that can be trained on drawn scenes, by the beginning of their names.
+# Those that can be trained on drawn scenes, by their modules.
 _TRAINED = {"unet": "segmentation", "yolov5": "detection"}
 
 
 def trained_task(name: str) -> str | None:
     """The task of an architecture that can be trained on scenes; None for the others."""
-    return next((task for start, task in _TRAINED.items() if name.startswith(start)), None)
+    return _TRAINED.get(ARCHITECTURES[name][0]) if name in ARCHITECTURES else None
 
 
 def check_architecture(name: str) -> str:

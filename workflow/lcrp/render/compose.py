@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lcrp.configuration.analysis import Targets
+from lcrp.configuration.outputs import Explanations
 from lcrp.datasets import read_image
 from lcrp.errors import InputError, nearest
 from lcrp.file_names import FileNames
@@ -28,10 +30,10 @@ class Settings:
     """
 
     layers: tuple[str, ...]
-    concepts: int | tuple[int, ...] = 3
-    references: int = 12
-    by: str = "relevance"
-    threshold: float = 0.25
+    concepts: int | tuple[int, ...] = Explanations().concepts
+    references: int = Explanations().references
+    by: str = Explanations().by
+    threshold: float = Targets().threshold
 
 
 class Composer:
