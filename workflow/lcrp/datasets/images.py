@@ -2,6 +2,8 @@
 
 import os
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,30 @@ _DAMAGE = (
     MemoryError,
     Image.DecompressionBombError,
 )
+
+
+@contextmanager
+def opened(path: str | os.PathLike, kind: str = "image") -> Iterator[Image.Image]:
+    """An image file that is open; what Pillow finds damaged, here or in the block, is named.
+
+    Args:
+        path: the file.
+        kind: what it is called in errors.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    try:
+        with Image.open(path) as image:
+            yield image
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such {kind}; check the folder or get the file") from error
+    except InputError:
+        raise
+    except _DAMAGE as error:
+        raise InputError(
+            f"{path}: not a readable {kind} ({_line(error)}); replace the file"
+        ) from error
 
 
 class WrongSize(InputError):
@@ -49,21 +75,13 @@ def read_image(path: str | os.PathLike, size: tuple[int, int] | None = None) -> 
     Raises:
         InputError: the file is missing, unreadable, or of another size.
     """
-    path = Path(path)
-    try:
-        with Image.open(path) as image:
-            image.load()
-            stored = image.height, image.width
-            upright = ImageOps.exif_transpose(image)
-            if size is not None and (upright.height, upright.width) != tuple(size) == stored:
-                upright = image
-            pixels = _as_rgb(upright)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such image; check the folder or get the file") from error
-    except _DAMAGE as error:
-        raise InputError(
-            f"{path}: not a readable image ({_line(error)}); replace the file"
-        ) from error
+    with opened(path) as image:
+        image.load()
+        stored = image.height, image.width
+        upright = ImageOps.exif_transpose(image)
+        if size is not None and (upright.height, upright.width) != tuple(size) == stored:
+            upright = image
+        pixels = _as_rgb(upright)
     if size is not None and pixels.shape[:2] != tuple(size):
         raise WrongSize(
             f"{path}: the image has {pixels.shape[0]} x {pixels.shape[1]} pixels, its annotation "
@@ -74,16 +92,8 @@ def read_image(path: str | os.PathLike, size: tuple[int, int] | None = None) -> 
 
 def image_size(path: str | os.PathLike, size: tuple[int, int] | None = None) -> tuple[int, int]:
     """(height, width) that `read_image` would return, from the file's header alone."""
-    path = Path(path)
-    try:
-        with Image.open(path) as image:
-            return _size(image, size)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such image; check the folder or get the file") from error
-    except _DAMAGE as error:
-        raise InputError(
-            f"{path}: not a readable image ({_line(error)}); replace the file"
-        ) from error
+    with opened(path) as image:
+        return _size(image, size)
 
 
 def check_image(path: str | os.PathLike) -> None:
@@ -94,17 +104,9 @@ def check_image(path: str | os.PathLike) -> None:
     Raises:
         InputError: it cannot.
     """
-    path = Path(path)
-    try:
-        with Image.open(path) as image:
-            image.draft("L", (max(image.width // 8, 1), max(image.height // 8, 1)))
-            image.load()
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such image; check the folder or get the file") from error
-    except _DAMAGE as error:
-        raise InputError(
-            f"{path}: not a readable image ({_line(error)}); replace the file"
-        ) from error
+    with opened(path) as image:
+        image.draft("L", (max(image.width // 8, 1), max(image.height // 8, 1)))
+        image.load()
 
 
 def read_labels(path: str | os.PathLike) -> np.ndarray:
@@ -113,17 +115,9 @@ def read_labels(path: str | os.PathLike) -> np.ndarray:
     Raises:
         InputError: the file is missing, damaged or coloured.
     """
-    path = Path(path)
-    try:
-        with Image.open(path) as image:
-            mode = image.mode
-            labels = np.array(image)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such mask; check the folder or get the file") from error
-    except _DAMAGE as error:
-        raise InputError(
-            f"{path}: not a readable mask ({_line(error)}); replace the file"
-        ) from error
+    with opened(path, "mask") as image:
+        mode = image.mode
+        labels = np.array(image)
     if mode == "1":
         labels = labels.astype(np.uint8)
     if labels.ndim != 2 or labels.min() < 0 or labels.max() > 255:

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from lcrp.datasets.images import read_labels
+from lcrp.datasets.images import opened, read_labels
 from lcrp.errors import InputError, nearest
 
 VOID = 255
@@ -103,11 +102,8 @@ class Values:
         """
         if not self.coloured:
             return self._mapped(read_labels(path), path)
-        try:
-            with Image.open(path) as image:
-                pixels = np.array(image.convert("RGB"))
-        except (OSError, ValueError, SyntaxError) as error:
-            raise InputError(f"{path}: not a readable mask ({error}); replace the file") from error
+        with opened(path, "mask") as image:
+            pixels = np.array(image.convert("RGB"))
         codes = pixels.astype(np.int32) @ np.array([65536, 256, 1])
         return self._mapped(codes, path)
 
