@@ -1,6 +1,8 @@
 PYTHON ?= python3.11
 CORES ?= all
 WORKERS ?= auto
+# Fixtures of a file are made once: its tests stay in one process.
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -8,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 # Every job is a Python of its own: torch is to be compiled once, not in each of them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test quick proof lint format schemas notebook clean
+.PHONY: demo test quick proof lint format schemas docs notebook clean
 
 # The embedded default from drawing its scenes to its reports; a second call does nothing.
 demo: $(INSTALLED)
@@ -18,12 +20,12 @@ demo: $(INSTALLED)
 # All tests, side by side; those that measure time follow alone. The embedded models are
 # trained first, if they are not there.
 test: demo
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m 'not proof and not alone'
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m 'not proof and not alone'
 	$(BIN)/pytest -m 'alone and not proof'
 
 # The units alone, for every change.
 quick: $(INSTALLED)
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup tests/unit
+	$(BIN)/pytest $(SIDE_BY_SIDE) tests/unit
 
 # What takes longer: several seeds, many kill rounds, full-size models.
 proof: $(INSTALLED)
@@ -34,6 +36,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
+	$(BIN)/mypy
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
@@ -42,18 +45,23 @@ format: $(INSTALLED)
 
 # What is written from the configuration's types and names: schemas, README's table of networks.
 schemas: $(INSTALLED)
-	$(BIN)/python -m lcrp.configuration workflow/schemas
+	$(BIN)/python -m lcrp.configuration workflow/schemas config/README.md
 	$(BIN)/python -m lcrp.configuration.architecture_table README.md
+
+# The site of docs/, in site/; `mkdocs serve` shows it while it is written.
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Executes docs/explain-a-prediction.ipynb again and keeps what it shows.
 notebook: $(INSTALLED)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[docs]' \
-		|| $(BIN)/pip install --quiet --editable '.[docs]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[notebook]' \
+		|| $(BIN)/pip install --quiet --editable '.[notebook]'
 	$(BIN)/python docs/execute.py docs/explain-a-prediction.ipynb
 
-# Computed files only: what was downloaded stays.
+# Computed files only: what was downloaded stays, and the pages that say what lies where.
 clean:
-	rm -rf results logs benchmarks/results resources/scenes resources/training resources/datasets
+	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+	rm -rf logs benchmarks/results resources/scenes resources/training resources/datasets
 
 $(INSTALLED): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -43,8 +43,13 @@ rule all:
         lambda wildcards: sum(map(outcome, CONFIGURATION.experiments), []),
 
 
+STEPS = {step.name for step in workflow.rules}
+for line in misnamed_files(taken=STEPS):
+    print(line, file=sys.stderr)
+
+
 # Each experiment by its name alone, whether config/config.yaml lists it or not.
-for name in experiment_names():
+for name in set(experiment_names()) - STEPS:
 
     rule:
         name:

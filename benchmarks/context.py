@@ -14,8 +14,9 @@ import time
 import numpy as np
 import torch
 
-from lcrp.analysis.recording import AnalysisSettings, _Analysis
+from lcrp.analysis.recording import _Analysis
 from lcrp.attribution import Explainer, keep_freed_memory
+from lcrp.configuration import Analysis
 from lcrp.datasets import open_dataset
 from lcrp.models import load_model
 
@@ -36,9 +37,9 @@ class _Counting(_Analysis):
 
 
 SETTINGS = {
-    "none": (_WithoutScores, AnalysisSettings()),
-    "object": (_Counting, AnalysisSettings(things=False)),
-    "things": (_Counting, AnalysisSettings()),
+    "none": (_WithoutScores, Analysis()),
+    "object": (_Counting, Analysis(things=False)),
+    "things": (_Counting, Analysis()),
 }
 
 

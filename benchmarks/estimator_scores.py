@@ -13,9 +13,9 @@ import torch
 from lcrp.attribution import Explainer
 from lcrp.attribution.maps import relevance_maps
 from lcrp.attribution.targets import Targets
+from lcrp.configuration import Effect, parse_entries
 from lcrp.effect.measuring import measure_effects
 from lcrp.effect.recognised_objects import Pictures, annotated_objects
-from lcrp.effect.settings import EffectSettings
 from lcrp.object_masks import outside_share
 from lcrp.verification import relative_change, replaced_backgrounds
 
@@ -58,7 +58,7 @@ def compare_estimators(model, samples, *, images=12, settings=None, seed=0, prog
         scores = pd.DataFrame([score for score in scores if score])
         rows.append({"class": model.classes[index], **scores.mean().to_dict()})
     table = pd.DataFrame(rows)
-    given = settings if isinstance(settings, EffectSettings) else EffectSettings(**(settings or {}))
+    given = parse_entries(Effect, settings, "effect")
     effects = measure_effects(explainers["z+"], samples, None, given).table
     effects = effects[effects["intervention"] == "other-class"].set_index("class")
     table["effect"] = effects["difference"].reindex(table["class"]).to_numpy()

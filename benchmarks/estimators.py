@@ -20,8 +20,9 @@ import yaml
 from estimator_scores import compare_estimators, ranking
 
 import lcrp
+from lcrp.configuration import Scenes, parse_entries
 from lcrp.datasets import open_dataset
-from lcrp.scenes import SceneOptions, write_split
+from lcrp.scenes import write_split
 from lcrp.training import train_model
 
 ROOT = Path(__file__).parents[1]
@@ -34,7 +35,7 @@ TWINS = {False: ("boat", "car", "balloon", "tree"), True: ("hull", "globe")}
 def world(task, seed, merged, folder):
     """(model, held-out samples) of a seed."""
     settings = yaml.safe_load((ROOT / f"config/experiments/demo-{task}.yaml").read_text())
-    options = SceneOptions.from_config(settings["dataset"]["scenes"])
+    options = parse_entries(Scenes, settings["dataset"]["scenes"], "scenes")
     options = replace(options, seed=seed, merge_twins=merged)
     name = f"{task}-{seed}-{int(merged)}"
     weights = folder / f"{name}.safetensors"

@@ -34,12 +34,13 @@ from crp.concepts import ChannelConcept
 from crp.image import plot_grid, vis_opaque_img
 from crp.visualization import FeatureVisualization
 
-from lcrp.analysis.recording import AnalysisSettings, analyse
+from lcrp.analysis.recording import analyse
 from lcrp.attribution import Explainer, keep_freed_memory
+from lcrp.configuration import Analysis, Scenes
 from lcrp.datasets import open_dataset
 from lcrp.models import build_model, load_model
 from lcrp.render import Composer, Settings, figure_bytes
-from lcrp.scenes import SceneOptions, write_scenes
+from lcrp.scenes import write_scenes
 from lcrp.store import merge_shards, open_store, write_shard
 
 SHARED = Path(__file__).parents[2] / "shared" / "real"
@@ -54,7 +55,7 @@ def prepared(folder, size):
         annotations = coco / "annotations" / "instances.json"
         spec = {"format": "coco", "images": coco / "images", "annotations": annotations}
         return model, open_dataset(spec)
-    write_scenes(folder / "scenes", SceneOptions(count=80, size=size))
+    write_scenes(folder / "scenes", Scenes(test=80, size=size))
     spec = {
         "format": "coco",
         "images": folder / "scenes" / "images",
@@ -157,7 +158,7 @@ def measure(images, figures, size):
         explainer = Explainer(model)
         layer = model.example_layer
         ids = list(dataset.ids)[:images]
-        settings = AnalysisSettings(layers=[layer])
+        settings = Analysis(layers=[layer])
         write_shard(folder / "0.zarr.zip", analyse(explainer, dataset, ids, settings, {}))
         merge_shards([folder / "0.zarr.zip"], folder / "concepts.zarr.zip")
         inputs = torch.stack([model.preprocess(dataset[id].image())[0] for id in ids])

@@ -176,7 +176,9 @@ def reference_composite(composite):
 
     def module_map(context, name, module):
         hook = resolved.module_map(context, name, module)
-        if isinstance(hook, composites._Marker) and isinstance(hook.rule, LinearRule):
+        if isinstance(hook, composites._Marker):
+            if not isinstance(hook.rule, LinearRule):
+                return None  # of attention, see `_ConstantAttention`
             favoured = hook.rule.terms[0].parts[0].weight(torch.ones(()))
             return SignedGamma(float(favoured) - 1)
         if isinstance(module, L2Norm) and not gradients:

@@ -3,9 +3,9 @@
     python benchmarks/same_results.py ../before/results results [--json FILE]
 
 Both folders hold `results/<experiment>/...`. Stores are compared array by array and attribute by
-attribute, tables and JSON by their text, pictures by their pixels, all else by its bytes. Times,
-versions and whatever holds them are left out. Prints a table, a row per experiment and kind of
-file; exits with 1 if something differs or is missing on one side.
+attribute, JSON by what it holds, tables by their text, pictures by their pixels, all else by its
+bytes. Times, versions and whatever holds them are left out. Prints a table, a row per experiment
+and kind of file; exits with 1 if something differs or is missing on one side.
 """
 
 import argparse
@@ -34,6 +34,8 @@ def content(path):
     if path.suffix in PICTURES:
         with Image.open(path) as picture:
             return digest(np.asarray(picture.convert("RGBA")).tobytes())
+    if path.suffix == ".json":
+        return digest(json.dumps(json.loads(path.read_text()), sort_keys=True).encode())
     return digest(path.read_bytes())
 
 

@@ -34,8 +34,9 @@ def analyse_scenes(folder, first, last, args):
     """Analyse drawn scenes `first` to `last` as one shard; returns (CPU seconds, targets)."""
     import torch
 
-    from lcrp.analysis.recording import AnalysisSettings, analyse
+    from lcrp.analysis.recording import analyse
     from lcrp.attribution import Explainer, keep_freed_memory
+    from lcrp.configuration import Analysis, Targets
     from lcrp.datasets import open_dataset
     from lcrp.models import build_model
 
@@ -51,7 +52,7 @@ def analyse_scenes(folder, first, last, args):
     keep_freed_memory()
     explainer = Explainer(model, device="cpu")
     # Untrained, it is sure of nothing.
-    settings = AnalysisSettings(layers="all", threshold=1e-9)
+    settings = Analysis(layers="all", targets=Targets(threshold=1e-9))
     explainer.select("all")
     start = time.process_time()
     records = analyse(explainer, dataset, list(dataset.ids)[first:last], settings)

@@ -2,7 +2,7 @@
 
     python docs/execute.py NOTEBOOK...
 
-Needs nbclient and ipykernel (`pip install -e '.[docs]'`). What differs between two runs without
+Needs nbclient and ipykernel (`pip install -e '.[notebook]'`). What differs between two runs without
 meaning anything (times, versions, ids) is not kept.
 """
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,10 +14,13 @@ from lcrp.configuration import (
     check_paths,
     dataset_paths,
     experiment_names,
+    misnamed_files,
     parse_entries,
     read_experiment,
 )
+from lcrp.configuration.architectures import trained_task
 from lcrp.errors import InputError
+from lcrp.file_names import plain
 from snakemake.exceptions import WorkflowError
 
 # Progress bars of jobs that run side by side share one terminal.
@@ -28,6 +32,11 @@ try:
         read_experiment(name)
 except InputError as error:
     raise WorkflowError(str(error))
+
+
+# Reference images that were computed once are kept beside the results, from one run to the next:
+# a cache that jobs fill as they need it, so that it is no output of a rule.
+REFERENCES = "results/{experiment}/references"
 
 
 def named(name):
@@ -53,16 +62,24 @@ def checkpoint_file(wildcards):
     from lcrp.acquire import entries_named
 
     given = experiment(wildcards).model.checkpoint
-    if os.path.exists(given) or os.sep in given:
+    if os.path.isfile(given):
         return given
-    try:
-        (entry,) = entries_named("config/checkpoints.csv", given)
-    except InputError as error:
+    entry = (
+        f"config/experiments/{wildcards.experiment}.yaml: model.checkpoint: `{given}`"
+    )
+    if "://" in given:
+        raise WorkflowError(f"{entry} is an address; fetch the file and give its path")
+    if os.path.isdir(given):
         raise WorkflowError(
-            f"config/experiments/{wildcards.experiment}.yaml: model.checkpoint: `{given}` is no "
-            f"file here, and no download: {error}"
+            f"{entry} is a folder; give the file with the weights in it"
         )
-    return f"resources/downloads/checkpoints/{entry.name}/{entry.file}"
+    if os.sep in given:
+        raise WorkflowError(f"{entry}: no such file in {os.getcwd()}; correct the path")
+    try:
+        (download,) = entries_named("config/checkpoints.csv", given)
+    except InputError as error:
+        raise WorkflowError(f"{entry} is no file here, and no download: {error}")
+    return f"resources/downloads/checkpoints/{download.name}/{download.file}"
 
 
 def architecture(wildcards):
@@ -70,19 +87,22 @@ def architecture(wildcards):
     return experiment(wildcards).model.architecture
 
 
-def settings(part, *without):
-    """A function of the wildcards: the settings of one part of the experiment."""
+def settings(part, result=None):
+    """A function of the wildcards: settings of one part of the experiment.
+
+    All of them, or those that say that they are part of a result.
+    """
 
     def look_up(wildcards):
-        values = getattr(experiment(wildcards), part).settings()
-        return {key: value for key, value in values.items() if key not in without}
+        chosen = getattr(experiment(wildcards), part)
+        return chosen.settings() if result is None else chosen.of(result)
 
     return look_up
 
 
 def limits(wildcards):
     """Which share of the images may fail, where a limit is set."""
-    return settings("analysis")(wildcards)["limits"]
+    return experiment(wildcards).analysis.limits.settings()
 
 
 def files_below(path):
@@ -179,7 +199,7 @@ def outcome(name):
 
 def training_source(wildcards):
     """The scenes to train on; a segmentation model knows a background as well."""
-    segments = experiment(wildcards).model.architecture == "unet"
+    segments = trained_task(experiment(wildcards).model.architecture) == "segmentation"
     return {**scenes_source(wildcards, "train"), "with_background": segments}
 
 
@@ -257,7 +277,9 @@ def measured_effect(name):
 
 def chosen_ablation(wildcards):
     """Layer and concepts of an ablation, where the configuration names them."""
+    asked = (wildcards.label, wildcards.thing)
     for entry in experiment(wildcards).effect.ablations:
-        if (entry.label, entry.thing) == (wildcards.label, wildcards.thing):
+        names = (entry.label, entry.thing)
+        if asked in (names, tuple(map(plain, names))):
             return entry.settings()
     return {"layer": "default", "concepts": None}

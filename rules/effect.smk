@@ -25,7 +25,7 @@ rule measure_effect:
         mem_mb=growing(4000),
         runtime=240,
     params:
-        effect=settings("effect", "enabled", "ablations"),
+        effect=settings("effect", "effects"),
         source=dataset_source,
         architecture=architecture,
         machine=machine,
@@ -59,7 +59,7 @@ rule ablate_context:
         mem_mb=growing(4000),
         runtime=120,
     params:
-        effect=settings("effect", "enabled", "ablations"),
+        effect=settings("effect", "effects"),
         chosen=chosen_ablation,
         source=dataset_source,
         architecture=architecture,

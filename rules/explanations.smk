@@ -13,9 +13,7 @@ rule choose_figure_settings:
     conda:
         "../workflow/envs/lcrp.yaml"
     params:
-        explanations=settings(
-            "explanations", "images", "most_context", "pictures", "published"
-        ),
+        explanations=settings("explanations", "figures"),
     message:
         "Noting how the figures of {wildcards.experiment} are drawn"
     script:
@@ -44,7 +42,7 @@ rule render_explanation:
         source=dataset_source,
         machine=machine,
         # Computed once per store, and kept between runs.
-        references="results/{experiment}/references",
+        references=REFERENCES,
     message:
         "Explaining {wildcards.label} in {wildcards.image} of {wildcards.experiment}"
     script:
@@ -71,7 +69,7 @@ rule render_explanations:
         source=dataset_source,
         machine=machine,
         # Computed once per store, and kept between runs.
-        references="results/{experiment}/references",
+        references=REFERENCES,
         images=lambda wildcards: experiment(wildcards).explanations.images,
         most_context=lambda wildcards: experiment(wildcards).explanations.most_context,
     message:
@@ -104,7 +102,7 @@ rule render_published_example:
     params:
         source=dataset_source,
         machine=machine,
-        references="results/{experiment}/references",
+        references=REFERENCES,
         example=published_example,
         width=lambda wildcards: experiment(wildcards).explanations.width,
     message:
@@ -130,7 +128,7 @@ rule draw_atlas:
     params:
         source=dataset_source,
         machine=machine,
-        references="results/{experiment}/references",
+        references=REFERENCES,
         layer=lambda wildcards: experiment(wildcards).explanations.layer,
         kept=lambda wildcards: experiment(wildcards).explanations.references,
     message:

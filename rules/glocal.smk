@@ -20,15 +20,7 @@ rule analyse_shard:
         rows=lambda wildcards: planned_shards(wildcards)[wildcards.shard],
         source=dataset_source,
         architecture=architecture,
-        analysis=settings(
-            "analysis",
-            "images_per_shard",
-            "top_k",
-            "batch_size",
-            "device",
-            "limits",
-            "precomputed",
-        ),
+        analysis=settings("analysis", "shards"),
         machine=machine,
     message:
         "Analysing shard {wildcards.shard} of {wildcards.experiment}"
@@ -76,14 +68,7 @@ rule import_precomputed:
     params:
         source=dataset_source,
         architecture=architecture,
-        analysis=settings(
-            "analysis",
-            "images_per_shard",
-            "top_k",
-            "batch_size",
-            "device",
-            "limits",
-        ),
+        analysis=settings("analysis", "import"),
     message:
         "Importing the precomputed reference samples of {wildcards.experiment}"
     script:

@@ -57,7 +57,7 @@ rule verify_scores:
     resources:
         mem_mb=growing(4000),
     params:
-        verification=settings("verification", "enabled"),
+        verification=settings("verification", "verification"),
         source=dataset_source,
         machine=machine,
     message:

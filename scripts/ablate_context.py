@@ -7,6 +7,7 @@ from lcrp import Explainer
 from lcrp.context import open_tables
 from lcrp.datasets import open_dataset, read_index
 from lcrp.effect import ablate_context, draw_ablation
+from lcrp.file_names import FileNames
 from lcrp.files import write_table
 from lcrp.layers import shown_layers
 from lcrp.models import load_model
@@ -18,7 +19,8 @@ if __name__ == "__main__":
         model = load_model(params.architecture, snakemake.input.weights)
         dataset = open_dataset(params.source, classes=model.classes)
         samples = [dataset[image] for image in read_index(snakemake.input.index)["id"]]
-        label, thing = snakemake.wildcards.label, snakemake.wildcards.thing
+        label = FileNames(model.classes).name(snakemake.wildcards.label)
+        thing = chosen.get("thing") or snakemake.wildcards.thing
         with (
             open_store(snakemake.input.store) as store,
             open_tables(snakemake.input.tables, store) as tables,

@@ -5,8 +5,9 @@ from importlib.metadata import version
 from tqdm import tqdm
 
 from job import job
-from lcrp.analysis.recording import AnalysisSettings, analyse
+from lcrp.analysis import analyse
 from lcrp.attribution import Explainer
+from lcrp.configuration import Analysis
 from lcrp.datasets import images_of, open_dataset, read_plan
 from lcrp.files import sha256
 from lcrp.models import load_model
@@ -27,12 +28,7 @@ if __name__ == "__main__":
             explainer,
             dataset,
             images_of(read_plan(snakemake.input.plan), snakemake.wildcards.shard),
-            AnalysisSettings(
-                layers=given["layers"],
-                things=given["things"],
-                batch_size=machine["batch_size"],
-                **given["targets"],
-            ),
+            Analysis.model_validate(given | {"batch_size": machine["batch_size"]}),
             attrs={
                 "experiment": snakemake.wildcards.experiment,
                 "weights_sha256": sha256(snakemake.input.weights),

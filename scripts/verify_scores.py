@@ -3,11 +3,12 @@
 from tqdm import tqdm
 
 from job import job, whole
+from lcrp.configuration import Verification
 from lcrp.datasets import open_dataset
 from lcrp.files import write_table
 from lcrp.models import load_model
 from lcrp.store import open_store
-from lcrp.verification import VerificationSettings, draw_density, verify
+from lcrp.verification import draw_density, verify
 
 if __name__ == "__main__":
     with job(snakemake), open_store(snakemake.input.store) as store:
@@ -19,7 +20,7 @@ if __name__ == "__main__":
             open_dataset(snakemake.params.source, classes=model.classes),
             store,
             layers,
-            VerificationSettings(**given),
+            Verification(**given),
             device=machine["device"],
             batch_size=machine["batch_size"],
             progress=lambda samples: tqdm(samples, desc="Verifying", unit="sample"),

@@ -39,17 +39,9 @@ def memory_of_the_module():
     gc.collect()
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Run what takes longest first, and the tests of a file in one process.
-
-    Fixtures of a module are then made once. Tests of the workflow that make a folder of their
-    own are spread: they are marked `spread`.
-    """
+    """Begin with what takes longest, so that no process waits for another at the end."""
     items.sort(key=lambda item: "workflow" not in item.path.parts)
-    for item in items:
-        if not item.get_closest_marker("xdist_group") and not item.get_closest_marker("spread"):
-            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,14 +8,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from lcrp.analysis.recording import AnalysisSettings, analyse
+from lcrp.analysis import analyse
 from lcrp.attribution import Explainer
+from lcrp.configuration import Analysis, Targets
 from lcrp.datasets import open_dataset
 from lcrp.models import build_model
 from lcrp.render import Composer
 from lcrp.store import merge_shards, open_store, write_shard
 
-CLASSES = ("ground", "disc", "traffic light")
+CLASSES = ("background", "disc", "traffic light")
 SIZE = 64
 
 
@@ -61,7 +62,7 @@ def world(folder, model, mode):
          "classes": list(CLASSES)}
     )  # fmt: skip
     explainer = Explainer(model)
-    settings = AnalysisSettings(mode=mode, source="predicted")
+    settings = Analysis(targets=Targets(mode=mode, source="predicted"))
     records = analyse(explainer, dataset, list(dataset.ids), settings, {"experiment": "toy"})
     write_shard(folder / "0.zarr.zip", records)
     merge_shards([folder / "0.zarr.zip"], folder / "concepts.zarr.zip")

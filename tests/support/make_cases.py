@@ -1,6 +1,6 @@
 """Make cases/*.npz: what zennit-crp gives on small networks, for anyone to check against.
 
-    PYTHONPATH=tests:benchmarks python -m support.make_cases
+    PYTHONPATH=tests:benchmarks python -m support.make_cases [NAME ...]
 
 Weights and images come from `small_models.values`, which depends on names and shapes alone, so
 no weight file is needed. zennit-crp runs in float64 (stored as float32), the batch norms that
@@ -16,6 +16,7 @@ merging leaves as identities taken out. Entries, with i the number of a target:
     <composite>/heatmap, <composite>/relevance   of the first target
 """
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,10 @@ from torch import nn
 
 from lcrp.attribution import Explainer
 from support.small_models import (
+    random_model,
     residual,
     small_anchor_free,
+    small_ssd,
     small_unet,
     small_yolov5,
     small_yolov6,
@@ -48,12 +51,19 @@ MODELS = {  # model, layer, targets as (image, flat indices, output)
         "backbone.ERBlock_5.0.rbr_dense.conv",
         [(0, 40)],
     ),
+    "deeplabv3plus": (
+        lambda: random_model("smp_deeplabv3plus", encoder="resnet18", input_size=(32, 64)),
+        "encoder.layer4.0.conv2",
+        [(0, [40, 41])],
+    ),
+    "ssd": (small_ssd, "second", [(0, 200), (0, 30)]),
     "yolov8": (lambda: small_anchor_free("yolov8", (32, 64)), "model.9.cv2.conv", [(0, 50, 1)]),
     "yolo11": (lambda: small_anchor_free("yolo11", (32, 64)), "model.10.cv2.conv", [(0, 4, 5)]),
 }
 COMPOSITES = ("EpsilonPlus", "EpsilonFlat", "Gradient", "GuidedBackprop")
 COMPOSITES_OF = dict.fromkeys(MODELS, COMPOSITES) | {
     "yolov6": ("EpsilonFlat",),
+    "deeplabv3plus": ("EpsilonPlus",),
     "yolov8": ("EpsilonFlat",),
     "yolo11": ("Gradient",),
 }
@@ -135,5 +145,5 @@ def activation_maxima(network, x, layers):
 
 
 if __name__ == "__main__":
-    for name in MODELS:
+    for name in sys.argv[1:] or MODELS:
         np.savez_compressed(HERE / "cases" / f"{name}.npz", **case(name))

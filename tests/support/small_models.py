@@ -9,6 +9,7 @@ from torch import nn
 from lcrp.attribution import Explainer, Target, Targets
 from lcrp.models import build_model
 from lcrp.models.base import Model
+from lcrp.models.ssd import SSD512, L2Norm
 
 
 class SmallModel(Model):
@@ -120,6 +121,44 @@ class ResidualNetwork(nn.Module):
 
 def residual(activation):
     return SmallModel(randomised(ResidualNetwork(activation)), size=(16, 16))
+
+
+class SingleShot(nn.Module):
+    """Parts of SSD: pooling with a ceiling, dilation, the L2 norm, heads on maps of two sizes."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3, padding=1)
+        self.pool = nn.MaxPool2d(2, ceil_mode=True)
+        self.second = nn.Conv2d(8, 12, 3, padding=1)
+        self.l2_norm = L2Norm(12)
+        self.close = nn.MaxPool2d(3, stride=1, padding=1)
+        self.wide = nn.Conv2d(12, 16, 3, padding=6, dilation=6)
+        self.extra1, self.extra2 = nn.Conv2d(16, 8, 1), nn.Conv2d(8, 12, 3, 2, 1)
+        self.classes = nn.ModuleList(nn.Conv2d(12, 6, 3, padding=1) for _ in range(2))
+        self.boxes = nn.ModuleList(nn.Conv2d(12, 8, 3, padding=1) for _ in range(2))
+        self.relu = nn.ReLU()
+
+    def forward(self, x):
+        early = self.relu(self.second(self.pool(self.relu(self.first(x)))))
+        late = self.relu(self.wide(self.close(self.pool(early))))
+        late = self.relu(self.extra2(self.relu(self.extra1(late))))
+        maps = (self.l2_norm(early), late)
+        rows = lambda heads, n: torch.cat(  # noqa: E731
+            [
+                head(features).permute(0, 2, 3, 1).reshape(len(x), -1, n)
+                for head, features in zip(heads, maps, strict=True)
+            ],
+            dim=1,
+        )
+        return rows(self.classes, 3), rows(self.boxes, 4)
+
+
+def small_ssd():
+    """A model with the parts of SSD, by the rules of SSD512."""
+    model = SmallModel(randomised(SingleShot()), size=(18, 26))
+    model.operations = SSD512.operations
+    return model
 
 
 def explained(network, images, composite="EpsilonPlusFlat", **options):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from lcrp.files import file_name
+from lcrp.file_names import plain as file_name
 from lcrp.joined_tables import context_tables
 from lcrp.render import ConceptPart, Explanation, Marked, Reference, save_figure
 from lcrp.render.atlas import TILE, strip
@@ -130,7 +130,7 @@ def experiment_of(folder):
     listed.append({"image": "scene 2", "target": "", "problem": "images/2.png: unreadable; fix it"})
     pd.DataFrame(listed).to_csv(gallery / "gallery.csv", index=False)
     quality = folder / "quality.json"
-    quality.write_text(json.dumps({"map": 0.61, "map50": 0.9123, "images": 12}))
+    quality.write_text(json.dumps({"mAP": 0.61, "mAP50": 0.9123, "images": 12}))
     (folder / "quality.csv").write_text("class,ap,ap50\nboat,0.5,0.9\ncar,0.7,0.93\n")
     return {
         "store": store,

@@ -8,8 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from lcrp.analysis import AnalysisSettings, analyse
+from lcrp.analysis import analyse
 from lcrp.attribution import Explainer
+from lcrp.configuration import Analysis, Targets
 from lcrp.context import aggregate, open_tables
 from lcrp.datasets import open_dataset
 from lcrp.errors import InputError
@@ -21,7 +22,7 @@ from lcrp.report import ReportInputs, build_report
 from lcrp.store import merge_shards, open_store, write_shard
 from lcrp.verification.replay import Replay
 
-MODEL_CLASSES = ("ground", "disc", "traffic light")
+MODEL_CLASSES = ("background", "disc", "traffic light")
 SIZE = 32
 CASES = {
     "another spelling": (["disc", "Traffic_Light"], "error"),
@@ -87,7 +88,7 @@ def dataset(request, case, tmp_path):
 
 
 def test_all_that_is_made_of_a_store_comes_out(dataset, explainer, tmp_path):
-    settings = AnalysisSettings(source="annotated")
+    settings = Analysis(targets=Targets(source="annotated"))
     attrs = {"experiment": "names", "threshold": 0.25}
     records = analyse(explainer, dataset, list(dataset.ids), settings, attrs)
     write_shard(tmp_path / "0.zarr.zip", records)
@@ -134,4 +135,4 @@ def test_quality_counts_the_classes_of_the_model(case, explainer, tmp_path):
 def test_a_class_that_the_model_lacks_is_an_error_unless_it_may_be_ignored(explainer, tmp_path):
     dataset = annotated(tmp_path / "data", ["disc", "unicorn"], "error", None)
     with pytest.raises(InputError, match=r"'unicorn' is unknown to the model.*unknown: ignore"):
-        analyse(explainer, dataset, list(dataset.ids), AnalysisSettings())
+        analyse(explainer, dataset, list(dataset.ids), Analysis())

@@ -7,8 +7,8 @@ import pytest
 
 @pytest.mark.proof
 def test_the_notebook_runs_from_top_to_bottom(root, tmp_path, monkeypatch):
-    pytest.importorskip("nbclient", reason="pip install -e '.[docs]'")
-    pytest.importorskip("ipykernel", reason="pip install -e '.[docs]'")
+    pytest.importorskip("nbclient", reason="pip install -e '.[notebook]'")
+    pytest.importorskip("ipykernel", reason="pip install -e '.[notebook]'")
     monkeypatch.syspath_prepend(str(root / "docs"))
     monkeypatch.setenv("PYTHONPATH", str(root / "workflow"))
     from execute import execute

@@ -43,8 +43,9 @@ def test_an_experiment_without_a_file_names_the_nearest(empty):
 
 def test_a_wrong_experiment_does_not_disturb_the_others(empty):
     empty.write("config/experiments/other.yaml", {"title": 3})
-    for folder in ("images", "weights.pt", "instances.json"):
-        (empty / folder).mkdir()
+    (empty / "images").mkdir()
+    for file in ("weights.pt", "instances.json"):
+        (empty / file).touch()
     assert empty.plan()["index_dataset"] == 1
 
 
@@ -109,3 +110,31 @@ def test_a_checkpoint_that_is_neither_file_nor_download(root, empty):
     (empty / "config/checkpoints.csv").symlink_to(root / "config/checkpoints.csv")
     empty.change("mine", {"model.checkpoint": "yolov5m-coco"})
     assert "nearest: 'yolov5m-coco2017'" in refused(empty)
+
+
+def test_files_that_cannot_be_asked_for_by_name_are_said_and_break_nothing(project):
+    shipped = project.experiment("detection")
+    for name in ("all.yaml", "train_model.yaml", "mine (copy).yaml", "other.yml"):
+        project.write(f"config/experiments/{name}", shipped)
+    run = project.run("--dry-run")
+    assert "all.yaml: not read; a step of the workflow is called all: rename the file" in run.text
+    assert "train_model.yaml: not read; a step of the workflow" in run.text
+    assert "name it with letters, digits, `_`, `.` and `-` alone, as in mine_copy.yaml" in run.text
+    assert "other.yml: not read; rename it to other.yaml" in run.text
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "said"),
+    [
+        ("https://host/model.pt", "is an address; fetch the file and give its path"),
+        ("weights/none.pt", "no such file in"),
+        ("config", "is a folder; give the file with the weights in it"),
+        ("~/none-there.pt", "no such file in"),
+    ],
+)
+def test_a_checkpoint_that_is_not_there_is_named_by_its_entry(project, checkpoint, said):
+    project.change("detection", {"model.training": None, "model.checkpoint": checkpoint})
+    run = project.run("--dry-run", "results/detection/quality/quality.json", check=False)
+    assert run.code != 0
+    assert "config/experiments/detection.yaml: model.checkpoint: `" in run.text and said in run.text
+    assert "`~" not in run.text

@@ -4,10 +4,6 @@ import os
 import time
 from pathlib import Path
 
-import pytest
-
-pytestmark = pytest.mark.spread
-
 TASKS = ("segmentation", "detection")
 FIGURES = {"choose_figure_settings", "render_explanations", "build_report", "all"}
 

@@ -15,8 +15,6 @@ import pytest
 
 from support.projects import SNAKEMAKE
 
-pytestmark = pytest.mark.spread
-
 RESULTS = "results/detection"
 STORE = f"{RESULTS}/concepts.zarr.zip"
 SHARDS = f"{RESULTS}/shards"

@@ -10,8 +10,6 @@ from PIL import Image
 from lcrp.render import read_summary
 from lcrp.store import open_store
 
-pytestmark = pytest.mark.spread
-
 TASKS = ("segmentation", "detection")
 
 
@@ -136,7 +134,9 @@ def test_a_deleted_figure_is_made_again_alone(project):
     assert figure.read_bytes() == content
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize(
+    "task", ["detection", pytest.param("segmentation", marks=pytest.mark.proof)]
+)
 def test_the_same_settings_give_the_same_files(finished, project, task):
     for name in ("concepts.zarr.zip", "context/concepts.csv"):
         (project / "results" / task / name).unlink()

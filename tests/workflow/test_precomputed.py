@@ -10,8 +10,6 @@ import pytest
 from lcrp.render import read_summary
 from lcrp.store import open_store
 
-pytestmark = pytest.mark.spread
-
 FIGURES = "results/authors/explanations"
 IMPORTED = "results/authors/imported.zarr.zip"
 

@@ -8,8 +8,6 @@ import pytest
 from lcrp.store import open_store
 from support.projects import Project
 
-pytestmark = pytest.mark.spread
-
 
 def real_experiment(shared, architecture="yolov5n", **more):
     """An experiment on the real images."""

@@ -1,6 +1,7 @@
 """Concept explanations and context bias of segmentation and detection models (L-CRP)."""
 
 from importlib import import_module
+from typing import Any
 
 from lcrp.errors import InputError
 
@@ -14,7 +15,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     # Imported on first use, so that scripts which only move files need not load torch.
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)

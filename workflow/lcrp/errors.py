@@ -1,6 +1,7 @@
 """The error that a user is meant to read."""
 
 import difflib
+from collections.abc import Iterable
 
 
 class InputError(ValueError):
@@ -11,9 +12,9 @@ class InputError(ValueError):
     """
 
 
-def nearest(given, names, count=3):
+def nearest(given: object, names: Iterable[object], count: int = 3) -> str:
     """The names closest to what was given, for an error's remedy: 'a', 'b' or 'c'."""
-    close = difflib.get_close_matches(str(given), [str(name) for name in names], count, 0.3)
-    close = close or [str(name) for name in names][:count]
+    known = [str(name) for name in names]
+    close = difflib.get_close_matches(str(given), known, count, 0.3) or known[:count]
     quoted = [repr(name) for name in close]
     return " or ".join(filter(None, [", ".join(quoted[:-1]), *quoted[-1:]]))

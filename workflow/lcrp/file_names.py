@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -14,9 +13,7 @@ LONGEST = 80
 
 def plain(name: str) -> str:
     """A name with `_` in place of everything but letters a to z, digits, `.`, `+` and `-`."""
-    letters = unicodedata.normalize("NFKD", str(name))
-    letters = "".join(letter for letter in letters if not unicodedata.combining(letter))
-    return re.sub(r"[^A-Za-z0-9.+-]+", "_", letters).strip("_") or "_"
+    return re.sub(r"[^A-Za-z0-9.+-]+", "_", str(name)).strip("_") or "_"
 
 
 class FileNames(Mapping):
@@ -26,7 +23,7 @@ class FileNames(Mapping):
     same in a URL, in a shell and on every file system, and differ also where case is ignored. A
     name that is told apart by `plain` alone is called so; the others, among them names in other
     scripts, names that differ in case or signs only, very long ones and those that look like the
-    second target of another name (`boat-2`), get a mark made from all of the name: `boat~4f1a09c2`.
+    second target of another name (`boat-2`), get a mark made from all of the name: `Boat~4f1a09c2`.
 
     Args:
         names: all names that lie side by side, each once.
@@ -37,7 +34,7 @@ class FileNames(Mapping):
         short = {name: plain(name) for name in names}
         taken = Counter(text.casefold() for text in short.values())
         self._files = {
-            name: text if _tells(text, taken) else _marked(text, name)
+            name: text if _tells(name, text, taken) else _marked(text, name)
             for name, text in short.items()
         }
         self._names = {file.casefold(): name for name, file in self._files.items()}
@@ -68,11 +65,14 @@ class FileNames(Mapping):
         raise InputError(f"{file}: no name is written so in file names; use {nearest(file, known)}")
 
 
-def _tells(text, taken):
-    """Whether the short text alone says which name is meant."""
+def _tells(name: str, text: str, taken: Mapping[str, int]) -> bool:
+    """Whether the short text alone says which name is meant.
+
+    Of names that only case or signs tell apart, the one that is its own short text is called so.
+    """
     stem, dash, rank = text.casefold().rpartition("-")
     return (
-        taken[text.casefold()] == 1
+        (taken[text.casefold()] == 1 or name == text.casefold())
         and len(text) <= LONGEST
         and any(letter.isalnum() for letter in text)
         and not text.startswith(".")
@@ -81,6 +81,6 @@ def _tells(text, taken):
     )
 
 
-def _marked(text, name):
+def _marked(text: str, name: str) -> str:
     mark = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
     return f"{text[:LONGEST].lstrip('.') or '_'}~{mark}"

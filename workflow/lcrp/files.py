@@ -10,10 +10,20 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lcrp.errors import InputError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 FLOAT_FORMAT = "%.6g"  # of numbers in tables
+# Columns of tables that hold names.
+_NAMES = (
+    *("class", "thing", "image", "image_id", "id", "original", "layer", "label", "method"),
+    *("references", "reference_images", "lies_on", "leading_concepts", "leading_layer"),
+    *("kind", "intervention", "note", "problem", "file", "from", "to", "before", "after"),
+)
 _UNWRITABLE = {
     errno.ENOSPC,
     errno.EDQUOT,
@@ -70,7 +80,7 @@ def unwritable(path: str | os.PathLike, error: OSError) -> InputError:
     remedy = {
         errno.ENOSPC: "free space on the disk and run again",
         errno.EDQUOT: "free space within the quota and run again",
-    }.get(error.errno, "check that its folder exists and may be written to")
+    }.get(error.errno or 0, "check that its folder exists and may be written to")
     return InputError(f"{path}: cannot be written ({error.strerror or error}); {remedy}")
 
 
@@ -96,10 +106,33 @@ def remove_leftovers(path: str | os.PathLike) -> None:
             remove(path.parent / name)
 
 
-def write_table(table, path: str | os.PathLike) -> None:
+def write_table(table: "pd.DataFrame", path: str | os.PathLike) -> None:
     """Write a data frame as CSV, whole or not at all; numbers have six digits."""
     with whole(path) as part:
         table.to_csv(part, index=False, float_format=FLOAT_FORMAT)
+
+
+def read_table(path: str | os.PathLike, again: str) -> "pd.DataFrame":
+    """Read a CSV table as a data frame; names in it stay the text they are.
+
+    A class may be called `7`, `02146`, `NA` or `null`: nothing but an empty cell is missing.
+
+    Args:
+        path: of the table.
+        again: what to do where it cannot be read, for the error.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    # Only jobs that read tables need it.
+    import pandas as pd
+
+    try:
+        return pd.read_csv(
+            path, dtype=dict.fromkeys(_NAMES, str), keep_default_na=False, na_values=[""]
+        )
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a table ({error}); {again}") from None
 
 
 def sha256(path: str | os.PathLike) -> str:
@@ -108,18 +141,13 @@ def sha256(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def file_name(text: str) -> str:
-    """A class or layer name as it stands in file names: anything unusual becomes `_`."""
-    return re.sub(r"[^A-Za-z0-9.+-]+", "_", str(text)).strip("_") or "_"
-
-
-def _temporary(path):
+def _temporary(path: Path) -> Path:
     # The suffix stays, since some writers choose the format by it.
     writer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     return path.with_name(f".{path.name}.{writer}.part{path.suffix}")
 
 
-def _runs(process):
+def _runs(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -129,7 +157,7 @@ def _runs(process):
     return True
 
 
-def _sync(path):
+def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

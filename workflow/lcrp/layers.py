@@ -7,7 +7,7 @@ from lcrp.errors import InputError, nearest
 
 
 def select_layers(
-    wanted: str | Iterable[str] | None,
+    wanted: str | Iterable[str],
     available: Sequence[str],
     default: Sequence[str] = (),
     where: str = "the network",

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 
 # A prediction is about an annotated object from this IoU on: the paper's scripts keep it then.
 MET = 0.3
@@ -31,7 +32,7 @@ def box_mask(boxes: Iterable, shape: tuple[int, int]) -> np.ndarray:
     return mask
 
 
-def box_overlaps(box, boxes) -> np.ndarray:
+def box_overlaps(box: npt.ArrayLike, boxes: npt.ArrayLike) -> np.ndarray:
     """Intersection over union of a box with others.
 
     Args:
@@ -41,14 +42,14 @@ def box_overlaps(box, boxes) -> np.ndarray:
     Returns:
         (n,) float64.
     """
-    box, boxes = np.asarray(box, dtype=float), np.asarray(boxes, dtype=float).reshape(-1, 4)
-    low, high = np.maximum(boxes[:, :2], box[:2]), np.minimum(boxes[:, 2:], box[2:])
+    one, others = np.asarray(box, dtype=float), np.asarray(boxes, dtype=float).reshape(-1, 4)
+    low, high = np.maximum(others[:, :2], one[:2]), np.minimum(others[:, 2:], one[2:])
     common = np.clip(high - low, 0, None).prod(axis=1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    return common / ((box[2:] - box[:2]).prod() + areas - common)
+    areas = (others[:, 2:] - others[:, :2]).prod(axis=1)
+    return common / ((one[2:] - one[:2]).prod() + areas - common)
 
 
-def outside_share(maps, mask) -> np.ndarray:
+def outside_share(maps: npt.ArrayLike, mask: npt.ArrayLike) -> np.ndarray:
     """The context score of heatmaps: the share of their positive relevance outside a mask.
 
     C = sum R+ (1 - m) / sum R+, Dreyer et al., arXiv 2211.11426.

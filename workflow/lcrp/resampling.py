@@ -24,10 +24,10 @@ class ImageBootstrap:
         self._sizes = dict(groups)
         self._draws = draws
         self._seed = seed
-        self._cached = {}
+        self._cached: dict[int, np.ndarray] = {}
         self._room = CACHE
 
-    def _counts(self, key):
+    def _counts(self, key: int) -> np.ndarray:
         """How often each image is drawn: (draws, images) uint8."""
         if key in self._cached:
             return self._cached[key]
@@ -158,6 +158,6 @@ def sign_flip(
     return (larger + 1) / (draws + 1)
 
 
-def _parts(draws, count):
+def _parts(draws: int, count: int) -> list[int]:
     step = max(1, _AT_ONCE // count)
     return [min(step, draws - start) for start in range(0, draws, step)]

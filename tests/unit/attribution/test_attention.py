@@ -297,15 +297,22 @@ def test_masks_meet_conditional_heatmaps(composite):
             assert (result.inside[layer][row] - slow).abs().max() <= 2e-6 * maps.abs().sum()
 
 
-def test_masks_meet_conditional_heatmaps_in_yolo11():
-    model = random_model("yolo11", width=0.125, input_size=[32, 64])
+@pytest.mark.parametrize(
+    ("name", "attention"),
+    [
+        ("yolo11", "model.10.m.0.attn.qkv.conv"),
+        ("yolo26", "model.22.m.0.1.attn.qkv.conv"),
+    ],
+)
+def test_masks_meet_conditional_heatmaps_in_a_detector(name, attention):
+    model = random_model(name, width=0.125, input_size=[32, 64])
     for composite in COMPOSITES[:2]:
         explainer = Explainer(model, composite, device="cpu", precision="float64")
         prediction = explainer.predict(random(1, 3, 32, 64))
         (target,) = targets = targets_at(prediction, [(0, 17, 1)])
         mask = torch.zeros(1, 1, 32, 64)
         mask[..., 8:24, 10:40] = 1
-        layers = [*model.default_layers, "model.10.m.0.attn.qkv.conv", "model.4.cv1.conv"]
+        layers = [*model.default_layers, attention, "model.4.cv1.conv"]
         result = explainer.explain(targets, layers=layers, masks=mask)
         for layer in layers:
             concepts = result.inside[layer][0, 0].abs().topk(3).indices.tolist()

@@ -1,6 +1,7 @@
 """Every form in which weights are found gives the same state dict."""
 
 import sys
+import tempfile
 import zipfile
 from collections import OrderedDict
 from types import ModuleType, SimpleNamespace
@@ -8,6 +9,8 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 
@@ -312,3 +315,48 @@ def test_the_public_yolov5n(shared):
     assert len(info["classes"]) == 80 and info["classes"][:2] == ("person", "bicycle")
     assert info["model_class"] == "models.yolo.Model"
     assert info["dtypes"] == ["float16"]
+
+
+LAYER = {"conv.weight": torch.ones(2, 3, 1, 1), "conv.bias": torch.zeros(2)}
+AVERAGED = {"n_averaged": torch.tensor(3)} | {f"module.{k}": v for k, v in LAYER.items()}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        AVERAGED,
+        {"model_ema": AVERAGED, "epoch": 3},
+        {"model": LAYER, "model_ema": AVERAGED},
+        {"student": {"backbone": LAYER}, "epoch": 3},
+        {"checkpoint": {"state_dict": {"module.": 0} | LAYER}},
+    ],
+    ids=["average", "average in a file", "average beside", "foreign names", "deep"],
+)
+def test_wrappers_of_any_name_and_depth(tmp_path, content):
+    torch.save(content, tmp_path / "a.pt")
+    state, info = read_checkpoint(tmp_path / "a.pt")
+    assert {k: v.tolist() for k, v in state.items()} == {k: v.tolist() for k, v in LAYER.items()}
+    if "n_averaged" in str(content):
+        assert info["dropped"]["n_averaged"] == "a counter beside the network"
+
+
+wrappers = st.lists(
+    st.sampled_from(["model", "ema", "state_dict", "student", "x", "net", "module"]), max_size=5
+)
+
+
+@given(wrappers, st.booleans())
+def test_any_nesting_of_wrappers_leads_to_the_weights(names, averaged):
+    content = AVERAGED if averaged else LAYER
+    for name in names:
+        content = {"epoch": 3, name: content, "optimizer": {"lr": 0.1}}
+    with tempfile.TemporaryDirectory() as folder:
+        torch.save(content, f"{folder}/a.pt")
+        state, _ = read_checkpoint(f"{folder}/a.pt")
+    assert state.keys() == LAYER.keys()
+
+
+def test_several_sets_of_weights_are_named(tmp_path):
+    torch.save({"teacher": LAYER, "student": LAYER}, tmp_path / "a.pt")
+    with pytest.raises(InputError, match=r"several sets of weights \(teacher, student\)"):
+        read_checkpoint(tmp_path / "a.pt")

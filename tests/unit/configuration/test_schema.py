@@ -12,7 +12,7 @@ from lcrp.configuration.schema import SCHEMAS, schema_text
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_the_files_are_in_step_with_the_types(root, name):
     written = (root / f"workflow/schemas/{name}.schema.json").read_text()
-    assert written == schema_text(name), "run `python -m lcrp.configuration workflow/schemas`"
+    assert written == schema_text(name), "run `make schemas`"
 
 
 @pytest.mark.parametrize("name", SCHEMAS)

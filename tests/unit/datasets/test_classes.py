@@ -2,7 +2,7 @@
 
 import pytest
 
-from lcrp.datasets.classes import ClassMap
+from lcrp.datasets.classes import ClassMap, background_classes
 from lcrp.errors import InputError
 
 
@@ -40,3 +40,28 @@ def test_no_class_in_common():
 
 def test_a_dataset_without_classes_maps_onto_any():
     assert ClassMap((), source="s").onto(["dog"]).indices == ()
+
+
+@pytest.mark.parametrize(
+    "name", ["background", "__background__", "_background_", "Background", "BG", "unlabeled"]
+)
+def test_a_background_is_understood_in_its_usual_spellings(name):
+    assert background_classes(["ship", name]) == {1}
+
+
+def test_ground_is_a_background_in_cityscapes_alone():
+    others = [f"class {number}" for number in range(18)]
+    assert background_classes(["sky", "ground", "unlabelled things"]) == frozenset()
+    assert background_classes(["road", *others, "ground"]) == {19}
+
+
+def test_names_that_differ_in_case_are_never_merged():
+    table = ClassMap(["boat", "Boat", "car"], ["boat", "car"], source="s", unknown="ignore")
+    assert table.indices == (0, None, 1)
+    table = ClassMap(["BOAT", "Boat", "car"], ["boat", "car"], source="s", unknown="ignore")
+    assert table.indices == (None, None, 1)
+
+
+def test_more_classes_than_a_mask_tells_apart():
+    names = [f"class {number}" for number in range(400)]
+    assert ClassMap(names, source="s").indices == tuple(range(400))

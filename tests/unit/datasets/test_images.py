@@ -124,3 +124,34 @@ def test_finding_images(tmp_path, layouts):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="empty: no images in it"):
         find_images(tmp_path / "empty")
+
+
+def written(path, values):
+    Image.fromarray(values).save(path)
+    return path
+
+
+@pytest.mark.parametrize(("bits", "brightest"), [(10, 1000), (12, 4095), (14, 9000), (16, 60000)])
+def test_sixteen_bits_are_shown_by_the_depth_that_they_use(tmp_path, bits, brightest):
+    values = np.array([[0, brightest // 2, brightest]], np.uint16)
+    found = read_image(written(tmp_path / "a.png", values))[0, :, 0]
+    assert found.tolist() == np.rint(values[0] * (255 / (2**bits - 1))).tolist()
+
+
+def test_images_of_a_camera_stay_comparable(tmp_path):
+    one = read_image(written(tmp_path / "a.png", np.array([[100, 600]], np.uint16)))
+    other = read_image(written(tmp_path / "b.png", np.array([[100, 900]], np.uint16)))
+    assert one[0, 0, 0] == other[0, 0, 0] > 0
+
+
+def test_floats_are_shown_from_nought_to_one(tmp_path):
+    values = np.array([[0, 0.5, 1]], np.float32)
+    assert read_image(written(tmp_path / "a.tif", values))[0, :, 0].tolist() == [0, 128, 255]
+    values = np.array([[0, 100, 255]], np.float32)
+    assert read_image(written(tmp_path / "b.tif", values))[0, :, 0].tolist() == [0, 100, 255]
+
+
+def test_pixels_that_are_no_numbers_are_refused(tmp_path):
+    values = np.array([[0, np.nan]], np.float32)
+    with pytest.raises(InputError, match=r"a\.tif: .*NaN or infinite pixels"):
+        read_image(written(tmp_path / "a.tif", values))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lcrp import InputError
 from lcrp.datasets import open_dataset
@@ -61,7 +62,7 @@ def test_classes_are_mapped_by_name(spec):
         ("1.5 0.5 0.5 0.5 0.5", r"is not `class x y width height`"),
         ("car 0.5 0.5 0.5 0.5", r"is not `class x y width height`"),
         ("inf 0.5 0.5 0.5 0.5", r"is not `class x y width height`"),
-        ("1 0.5 0.5 0.5 0.5 0.5", r"is not `class x y width height`"),
+        ("1 0.5 0.5 0.5", r"is not `class x y width height`"),
     ],
 )
 def test_a_wrong_line_is_named(spec, line, message):
@@ -75,3 +76,51 @@ def test_labels_that_match_nothing(spec, tmp_path):
     (tmp_path / "other").mkdir()
     with pytest.raises(InputError, match=r"other: no text file is named like an image, as a\.txt"):
         open_dataset({**spec, "labels": tmp_path / "other"})
+
+
+def yolo(tmp_path, text, size=(100, 200), name="a"):
+    """The things of an image of a size (height, width) with a label file."""
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+    Image.new("RGB", size[::-1]).save(tmp_path / "images" / f"{name}.png")
+    (tmp_path / "labels" / f"{name}.txt").write_text(text, encoding="utf-8")
+    spec = {"format": "yolo", "images": str(tmp_path / "images"), "classes": ["boat", "car"]}
+    return open_dataset(spec | {"labels": str(tmp_path / "labels")})[name].things
+
+
+BOX = (80.0, 40.0, 120.0, 60.0)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "0 0.5 0.5 0.2 0.2",
+        "0,0.5,0.5,0.2,0.2",
+        "\ufeff0 0.5 0.5 0.2 0.2",
+        "0.0; 0.5; 0.5; 0.2; 0.2",
+        "0 0.5 0.5 0.2 0.2 0.87",
+        "0 0.5 0.5 0.2 0.2 0.45 0.5 0.5 0.55 0 0",
+        "0 0.5 0.5 0.2 0.2 0.45 0.5 2 0.5 0.55 1 0 0 0",
+    ],
+    ids=["plain", "commas", "byte order mark", "semicolons", "confidence", "pose", "visibility"],
+)
+def test_boxes_with_what_tools_put_around_them(tmp_path, line):
+    (thing,) = yolo(tmp_path, line)
+    assert thing.box == pytest.approx(BOX) and thing.mask() is None
+
+
+def test_outlines_with_a_confidence(tmp_path):
+    (thing,) = yolo(tmp_path, "1 0.1 0.1 0.3 0.1 0.3 0.5 0.1 0.5 0.9")
+    assert thing.box == pytest.approx((20, 10, 60, 50)) and thing.mask().sum() == 40 * 40
+
+
+def test_rotated_boxes_are_outlines(tmp_path):
+    (thing,) = yolo(tmp_path, "1 0.1 0.1 0.3 0.1 0.3 0.5 0.1 0.5")
+    assert thing.mask() is not None
+
+
+def test_boxes_a_hair_outside_are_cut_at_the_edge(tmp_path):
+    (thing,) = yolo(tmp_path, "0 1.05 0.5 0.2 0.2")
+    assert thing.box == pytest.approx((190, 40, 200, 60))
+    with pytest.raises(InputError, match=r"a\.txt:1: .*outside 0 to 1; divide x by the width"):
+        yolo(tmp_path, "0 105 50 20 20")

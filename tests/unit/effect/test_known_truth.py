@@ -12,9 +12,10 @@ import pytest
 import yaml
 
 import lcrp
+from lcrp.configuration import Scenes, parse_entries
 from lcrp.datasets import open_dataset
 from lcrp.effect import measure_effects
-from lcrp.scenes import SceneOptions, truth, write_split
+from lcrp.scenes import truth, write_split
 from lcrp.training import train_model
 
 
@@ -58,7 +59,7 @@ def trained(settings, options, seed, folder):
 def test_every_context_dependent_class_is_flagged_and_no_other(root, tmp_path, seed, merged, task):
     path = root / "config" / "experiments" / f"demo-{task}.yaml"
     settings = yaml.safe_load(path.read_text())
-    options = SceneOptions.from_config(settings["dataset"]["scenes"])
+    options = parse_entries(Scenes, settings["dataset"]["scenes"], "scenes")
     options = replace(options, seed=seed, merge_twins=merged)
     model, samples = trained(settings, options, seed, tmp_path)
     effects = measure_effects(

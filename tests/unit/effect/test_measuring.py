@@ -5,10 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lcrp.effect import EFFECT_COLUMNS, EffectSettings, measure_effects, write_examples
+from lcrp.configuration import Effect, parse_entries
+from lcrp.effect import EFFECT_COLUMNS, measure_effects, write_examples
 from lcrp.errors import InputError
 
-SETTINGS = {"images": 12, "minimum_images": 6, "margin": 0, "draws": 2000}
+SETTINGS = {"images": 12, "minimum_images": 6, "margin": 0}
 
 
 def measured(world, rule, task="segmentation", scenes=None, **settings):
@@ -219,7 +220,7 @@ def test_examples_show_the_object_before_and_after(world, tmp_path):
     ],
 )
 def test_settings_that_cannot_be_used_are_named(setting, value):
-    with pytest.raises(InputError, match=f"effect.{setting}: "):
-        EffectSettings(**{setting: value})
-    with pytest.raises(InputError, match=r"effect\.minimum_images: 9 is more than"):
-        EffectSettings(images=4, minimum_images=9)
+    with pytest.raises(InputError, match=f"effect: {setting}: "):
+        parse_entries(Effect, {setting: value}, "effect")
+    with pytest.raises(InputError, match=r"`minimum_images`, 9, is more than `images`, 4"):
+        parse_entries(Effect, {"images": 4, "minimum_images": 9}, "effect")

@@ -148,9 +148,9 @@ def test_what_does_not_exist_is_named(detected, image, target, changes, message)
 
 
 def test_a_class_that_is_not_predicted(detected):
-    assert "ground" not in {t.class_name for t in targets_of(detected)[0]}
-    with pytest.raises(InputError, match=r"scene0: no ground is predicted; predicted: .*disc"):
-        detected.composer().compose("scene0", "ground", Settings((layer_of(detected),)))
+    assert "background" not in {t.class_name for t in targets_of(detected)[0]}
+    with pytest.raises(InputError, match=r"scene0: no background is predicted; predicted: .*disc"):
+        detected.composer().compose("scene0", "background", Settings((layer_of(detected),)))
 
 
 CLASSES = ("person", "traffic light", "car-2", "2", "Person")

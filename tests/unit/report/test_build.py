@@ -1,4 +1,7 @@
+import pickle
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
@@ -69,7 +72,7 @@ def test_pages_are_sound(report):
 def test_every_class_with_targets_has_a_page_of_its_own(report):
     names = {path.name for path in (report / "classes").iterdir()}
     assert names == {
-        "boat.html", "car.html", "traffic_light.html", "Boat-2.html", "v_lo_b_co.html"
+        "boat.html", "car.html", "traffic_light.html", "Boat~90406b7d.html", "v_lo_b_co.html"
     }  # fmt: skip
     assert "vélo <b> & co" in Page(report / "classes" / "v_lo_b_co.html").text
     assert CLASSES[-1] not in Page(report / "classes.html").text
@@ -189,3 +192,17 @@ def test_broken_atlas_is_named(experiment, tmp_path):
 def test_benchmark_files_must_exist(experiment, tmp_path):
     with pytest.raises(InputError, match="no benchmark file"):
         ReportInputs.read(**experiment | {"benchmarks": {"train": [tmp_path / "none.tsv"]}})
+
+
+def test_a_report_is_built_without_loading_torch(experiment, tmp_path):
+    program = (
+        "import pickle, sys; from lcrp.report import ReportInputs, build_report;"
+        "build_report(sys.argv[2], ReportInputs.read(**pickle.load(open(sys.argv[1], 'rb'))));"
+        "print('torch' in sys.modules)"
+    )
+    (tmp_path / "inputs.pickle").write_bytes(pickle.dumps(experiment))
+    arguments = [str(tmp_path / "inputs.pickle"), str(tmp_path / "report")]
+    said = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True
+    )
+    assert said.stdout.strip() == "False", said.stderr

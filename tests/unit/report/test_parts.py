@@ -9,7 +9,7 @@ from PIL import Image
 from lcrp.errors import InputError
 from lcrp.report.data_files import plain, whole_numbers, write_data
 from lcrp.report.facts import key_figures, model_facts, run_times, status_counts
-from lcrp.report.figures import class_slugs, collect
+from lcrp.report.figures import collect
 from lcrp.report.libraries import classic_script, copy_libraries
 from lcrp.report.table_data import columns_of, rows_of, write_by_layer
 
@@ -82,12 +82,6 @@ def test_large_table_is_split_by_layer(tmp_path):
     assert data_of(tmp_path / "data" / "concepts-B-2.js")["rows"] == [["b", 1], ["b", 3]]
 
 
-def test_slugs_differ_on_every_file_system():
-    slugs = class_slugs(["car", "Car", "car", "é", "..", "a/b", "a b"])
-    assert len({slug.lower() for slug in slugs}) == 7
-    assert all(slug.strip(".") and "/" not in slug for slug in slugs)
-
-
 def test_module_becomes_a_script():
     script = classic_script("var a=1,b=2;\nexport{a as Table,b as jQuery};\n/* end */")
     assert "window.jQuery=window.$=b;" in script and "export" not in script
@@ -120,7 +114,7 @@ def test_status_counts_put_the_explained_first():
 
 
 def test_key_figures_name_the_known_ones_first():
-    figures = key_figures({"images": 3, "map50": 0.5, "classes": [1], "measured": True})
+    figures = key_figures({"images": 3, "mAP50": 0.5, "classes": [1], "measured": True})
     assert [f["heading"] for f in figures] == ["mAP at IoU 0.5", "images"]
 
 

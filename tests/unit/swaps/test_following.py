@@ -7,14 +7,15 @@ import pytest
 import torch
 from torch import nn
 
+from lcrp.configuration import Scenes
 from lcrp.datasets import open_dataset
 from lcrp.models.geometry import Geometry
 from lcrp.models.predictions import Detections, Segmentation
 from lcrp.quality import measure_quality
-from lcrp.scenes import SceneOptions, truth, write_split
+from lcrp.scenes import truth, write_split
 from lcrp.swaps import choose_examples, swap_following
 
-OPTIONS = SceneOptions(size=64, test=24, plain=0.2, largest=18)
+OPTIONS = Scenes(size=64, test=24, plain=0.2, largest=18)
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,10 @@ Settings were chosen on the training seeds 0, 100 and 101; these are others.
 import pytest
 import yaml
 
+from lcrp.configuration import Scenes, parse_entries
 from lcrp.datasets import open_dataset
 from lcrp.quality import measure_quality
-from lcrp.scenes import SceneOptions, truth, write_scenes
+from lcrp.scenes import truth, write_scenes
 from lcrp.swaps import swap_following
 from lcrp.training import train_model
 
@@ -21,7 +22,7 @@ def scenes(tmp_path_factory):
     drawn = {}
 
     def draw(settings):
-        options = SceneOptions.from_config(settings)
+        options = parse_entries(Scenes, settings, "scenes")
         if options not in drawn:
             drawn[options] = write_scenes(options, tmp_path_factory.mktemp("scenes"), workers=2)
         return drawn[options], options

@@ -7,11 +7,12 @@ import pytest
 import safetensors
 import torch
 
+from lcrp.configuration import Training, parse_entries
 from lcrp.datasets import open_dataset
 from lcrp.errors import InputError
 from lcrp.models import build_model, load_model
 from lcrp.scenes import write_split
-from lcrp.training import TrainingOptions, train_model
+from lcrp.training import train_model
 from lcrp.training.batches import RUN, batches, load_examples
 from lcrp.training.segmentation_loss import segmentation_loss
 
@@ -158,22 +159,22 @@ def test_background_weighs_less_at_first():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"epochs": 3}, "training.epochs: no such setting"),
-        ({"steps": 0}, "training.steps: 0 cannot be used"),
-        ({"steps": 2.5}, "training.steps: 2.5 cannot be used"),
-        ({"seed": -1}, "training.seed: -1 cannot be used"),
-        ({"learning_rate": 3}, "training.learning_rate: 3 cannot be used"),
+        ({"epochs": 3}, "training: epochs: is no known entry"),
+        ({"steps": 0}, "training: steps: `0`"),
+        ({"steps": 2.5}, "training: steps: `2.5`: must be a whole number"),
+        ({"seed": -1}, "training: seed: `-1`"),
+        ({"learning_rate": 3}, "training: learning_rate: `3`"),
     ],
 )
 def test_wrong_options_are_named(config, message):
     with pytest.raises(InputError, match="^" + message):
-        TrainingOptions.from_config(config, "detection")
+        parse_entries(Training, config, "training")
 
 
 def test_what_is_not_given_has_a_default_per_task():
     given = {"seed": 4, "steps": None}
-    segmentation = TrainingOptions.from_config(given, "segmentation")
-    detection = TrainingOptions.from_config(given, "detection")
+    segmentation = Training(**given).of_task("segmentation")
+    detection = Training(**given).of_task("detection")
     assert segmentation.seed == detection.seed == 4
     assert segmentation.steps > 1
     assert segmentation != detection

@@ -9,9 +9,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from lcrp.analysis.recording import AnalysisSettings, analyse
+from lcrp.analysis import analyse
 from lcrp.attribution import Explainer
 from lcrp.attribution.maps import feature_maps, relevance_maps
+from lcrp.configuration import Analysis, Targets, Verification
 from lcrp.datasets import open_dataset
 from lcrp.errors import InputError
 from lcrp.models.base import DetectionModel, SegmentationModel
@@ -23,7 +24,6 @@ from lcrp.verification.sensitivity import (
     METHODS,
     POINT_COLUMNS,
     VERIFICATION_COLUMNS,
-    VerificationSettings,
     choose_samples,
     relative_change,
     summary,
@@ -120,7 +120,7 @@ def world(request, tmp_path_factory):
     paths = {"images": str(folder / "images"), "annotations": str(folder / "instances.json")}
     dataset = open_dataset({"format": "coco"} | paths)
     model = Regions() if request.param == "segmentation" else Boxes()
-    settings = AnalysisSettings(layers="all")
+    settings = Analysis(layers="all")
     attrs = {"threshold": 0.25}
     records = analyse(Explainer(model, device="cpu"), dataset, list(dataset.ids), settings, attrs)
     write_shard(folder / "0.zarr.zip", records)
@@ -129,9 +129,7 @@ def world(request, tmp_path_factory):
         yield model, dataset, store
 
 
-SETTINGS = VerificationSettings(
-    least_samples=4, least_pixels=50, concepts=4, references=3, samples=6
-)
+SETTINGS = Verification(least_samples=4, least_pixels=50, concepts=4, references=3, samples=6)
 
 
 def test_all_methods_are_compared_with_what_was_measured(world):
@@ -191,17 +189,17 @@ def test_paper_scores_without_a_scored_target_say_so(world, monkeypatch):
 def test_too_few_samples_are_refused(world):
     _, _, store = world
     with pytest.raises(InputError, match=r"no class has 20 annotated samples.* the most are 6"):
-        choose_samples(store, VerificationSettings(least_pixels=50))
+        choose_samples(store, Verification(least_pixels=50))
     with pytest.raises(InputError, match="at least 500 pixels"):
-        choose_samples(store, VerificationSettings(least_samples=2))
-    settings = VerificationSettings(least_samples=2, least_pixels=50, budget=6)
+        choose_samples(store, Verification(least_samples=2))
+    settings = Verification(least_samples=2, least_pixels=50, budget=6)
     assert [len(rows) for rows in choose_samples(store, settings).values()] == [3, 3]
 
 
 def test_a_store_without_targets_has_no_scores(world, tmp_path, caplog):
     model, dataset, _ = world
     explainer = Explainer(model, device="cpu")
-    settings = AnalysisSettings(layers="all", classes=["background"])
+    settings = Analysis(layers="all", targets=Targets(classes=["background"]))
     records = analyse(explainer, dataset, list(dataset.ids), settings, {"threshold": 0.25})
     write_shard(tmp_path / "0.zarr.zip", records)
     merge_shards([tmp_path / "0.zarr.zip"], tmp_path / "store.zarr.zip")

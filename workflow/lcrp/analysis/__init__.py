@@ -5,6 +5,6 @@ pixels of the network's input.
 """
 
 from lcrp.analysis.annotation import Annotation
-from lcrp.analysis.recording import AnalysisSettings, analyse
+from lcrp.analysis.recording import analyse
 
-__all__ = ["AnalysisSettings", "Annotation", "analyse"]
+__all__ = ["Annotation", "analyse"]

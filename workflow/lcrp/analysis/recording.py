@@ -8,7 +8,6 @@ context scores follow.
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +17,8 @@ import torch
 from lcrp.analysis.annotation import Annotation
 from lcrp.attribution import Explainer
 from lcrp.attribution.memory import exhausted
+from lcrp.configuration import Analysis
+from lcrp.datasets.images import WrongSize
 from lcrp.datasets.sample import Dataset
 from lcrp.distance_bands import BEYOND
 from lcrp.errors import InputError
@@ -29,32 +30,11 @@ log = logging.getLogger(__name__)
 PREDICTED, AUTO = "predicted", "auto"
 
 
-@dataclass(frozen=True)
-class AnalysisSettings:
-    """What is explained.
-
-    layers: "default", "all", names or patterns.
-    source: "annotated" classes, "predicted" ones, or "auto": annotated where an image has
-        annotations, predicted elsewhere.
-    mode: "class" or "instance". classes: names or indices, or "all".
-    threshold: least class score of an explained box. things: whether the relevance on each other
-        annotated thing is recorded. batch_size: images per forward pass.
-    """
-
-    layers: object = "default"
-    source: str = AUTO
-    mode: str = "class"
-    classes: object = "all"
-    threshold: float = 0.25
-    things: bool = True
-    batch_size: int = 4
-
-
 def analyse(
     explainer: Explainer,
     dataset: Dataset,
     ids: Sequence[str],
-    settings: AnalysisSettings,
+    settings: Analysis,
     attrs: Mapping[str, object] | None = None,
     progress: Callable[[list], Iterable] = iter,
 ) -> ShardRecords:
@@ -127,15 +107,18 @@ class _Analysis:
             rows.append(row)
             try:
                 image = sample.image()
-            except InputError:
-                row |= {"height": 0, "width": 0, "status": "unreadable"}
+            except InputError as problem:
+                status = "wrong-size" if isinstance(problem, WrongSize) else "unreadable"
+                row |= {"height": 0, "width": 0, "status": status}
                 continue
             tensor, geometry = self.model.preprocess(image)
             row |= {"height": image.shape[0], "width": image.shape[1], "status": "no-target"}
             places.append(len(rows) - 1)
             inputs.append(tensor)
             annotations.append(
-                Annotation(sample, geometry, self.model.task, self.classes, self.settings.mode)
+                Annotation(
+                    sample, geometry, self.model.task, self.classes, self.settings.targets.mode
+                )
             )
         if not inputs:
             self._add_images(rows, places, None)
@@ -143,8 +126,8 @@ class _Analysis:
         prediction = self.explainer.predict(torch.stack(inputs), activations=self.layers)
         targets = prediction.targets(
             self._wanted(prediction, annotations),
-            mode=self.settings.mode,
-            threshold=self.settings.threshold,
+            mode=self.settings.targets.mode,
+            threshold=self.settings.targets.threshold,
         )
         first = len(self.images)
         for target in targets:
@@ -154,14 +137,14 @@ class _Analysis:
         self._add_images(rows, places, prediction.record)
 
     def _wanted(self, prediction, annotations):
-        chosen = self.settings.classes
+        chosen = self.settings.targets.classes
         limit = None if chosen == "all" else {prediction.class_index(c) for c in chosen}
         predicted = prediction.predicted_classes()
         wanted = []
         for annotation, found in zip(annotations, predicted, strict=True):
             use = annotation.classes
-            automatic = self.settings.source == AUTO and not use
-            if self.settings.source == PREDICTED or automatic:
+            automatic = self.settings.targets.source == AUTO and not use
+            if self.settings.targets.source == PREDICTED or automatic:
                 use = found
             wanted.append([c for c in use if limit is None or c in limit])
         return wanted
@@ -264,8 +247,8 @@ class _Analysis:
             "task": self.model.task,
             "classes": list(self.model.classes),
             "composite": composite if isinstance(composite, str) else type(composite).__name__,
-            "target_mode": self.settings.mode,
-            "target_source": self.settings.source,
+            "target_mode": self.settings.targets.mode,
+            "target_source": self.settings.targets.source,
             "input_size": list(self.model.input_size),
         }
         usual = self.model.explained == CLASS_LOGIT

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
+from zennit.core import Composite
 
 from lcrp.attribution.batching import Batching
 from lcrp.attribution.conditional import check_concepts, concept_heatmaps, neuron_heatmaps
@@ -39,13 +40,14 @@ class Explainer:
     Attributes:
         model: what is explained.
         network: its network in eval mode, on the device and in the precision of the explainer.
-        device, dtype: where and in which precision everything is computed.
+        device: where everything is computed.
+        dtype: in which precision.
     """
 
     def __init__(
         self,
         model: Model,
-        composite=None,
+        composite: Composite | str | None = None,
         device: str = "auto",
         precision: str = "float32",
         rows: int | None = None,
@@ -76,15 +78,17 @@ class Explainer:
         self.batching = Batching(self.device, self.dtype, rows)
         network = model.canonised().eval().requires_grad_(False)
         check_finite(network, torch.zeros(1))
-        self.network = network.to(self.device, self.dtype, memory_format=torch.channels_last)
-        self._programs = {}
+        network = network.to(self.device, self.dtype)
+        self.network = network.to(memory_format=torch.channels_last)
+        self._programs: dict[tuple[int, int], Program] = {}
 
     @property
     def layers(self) -> dict[str, int]:
         """{name: channels} of every convolution that is run, in the order of the modules."""
         program = next(iter(self._programs.values()), None)
         program = program or self.program(self.model.input_size)
-        return {name: program.graph.nodes[i].shape[1] for name, i in program.layers.items()}
+        shapes = {name: program.graph.nodes[i].shape for name, i in program.layers.items()}
+        return {name: shape[1] for name, shape in shapes.items() if shape}
 
     def select(self, layers: str | Iterable[str]) -> list[str]:
         """Names of layers, from "all", "default", names or patterns."""
@@ -92,11 +96,12 @@ class Explainer:
 
     def program(self, size: Sequence[int]) -> Program:
         """The traced network for inputs of a size (H, W)."""
-        size = tuple(size)
-        if size not in self._programs:
+        height, width = size
+        key = (height, width)
+        if key not in self._programs:
             declared = self.model.operations
-            self._programs[size] = Program(self.network, self.composite, size, declared)
-        return self._programs[size]
+            self._programs[key] = Program(self.network, self.composite, key, declared)
+        return self._programs[key]
 
     def predict(self, images: torch.Tensor, activations: Iterable[str] = ()) -> Prediction:
         """One forward pass over images.
@@ -123,7 +128,12 @@ class Explainer:
         size, record = self._forward(images, until=self.select(layers))
         return PartialPass(record, size)
 
-    def _forward(self, images, activations=(), until=None):
+    def _forward(
+        self,
+        images: torch.Tensor,
+        activations: Iterable[str] = (),
+        until: Iterable[str] | None = None,
+    ) -> tuple[tuple[int, int], Record]:
         images = torch.as_tensor(images)
         self.model.check_input(images)
         if not torch.isfinite(images.sum()):
@@ -138,12 +148,12 @@ class Explainer:
                     f"network: NaN or infinite values from {first_broken(program, images)} on; "
                     f"check the weights, and that images are normalised as the model wants"
                 )
-        return tuple(images.shape[2:]), record
+        return (images.shape[2], images.shape[3]), record
 
     def explain(
         self,
         targets: Iterable[Target],
-        layers: str | Iterable[str] = "all",
+        layers: str | Sequence[str] = "all",
         heatmaps: bool = False,
         activations: bool = False,
         masks: torch.Tensor | None = None,
@@ -171,7 +181,7 @@ class Explainer:
         known = self.layers
         names = self.select(layers) if len(layers) else []
         channels = {name: known[name] for name in names}
-        if not len(targets):
+        if targets.prediction is None or not len(targets):
             return self._nothing(targets, channels, heatmaps)
         masks = None if masks is None else checked_masks(torch.as_tensor(masks), targets)
         order = targets.by_image()
@@ -194,7 +204,7 @@ class Explainer:
             result.activation_positions[name] = record.activation_position[name].cpu()
         return result
 
-    def _nothing(self, targets, channels, heatmaps):
+    def _nothing(self, targets: Targets, channels: dict[str, int], heatmaps: bool) -> Result:
         """The result of no targets."""
         size = targets.prediction.size if targets.prediction else self.model.input_size
         result = blank(targets, channels, size, heatmaps)
@@ -207,7 +217,7 @@ class Explainer:
         self,
         targets: Iterable[Target],
         masks: torch.Tensor,
-        layers: str | Iterable[str] = "default",
+        layers: str | Sequence[str] = "default",
     ) -> dict[str, torch.Tensor]:
         """Relevance that lands in masks; arguments as for `explain`.
 
@@ -267,7 +277,8 @@ class Explainer:
             seen: what `forward` or `predict` gave.
             layer: the name of a convolution.
             images: which of the images, for each neuron.
-            concepts, positions: its channel, and its flat index in the feature map.
+            concepts: the channel of each.
+            positions: its flat index in the feature map.
 
         Returns:
             (K, H, W).
@@ -278,8 +289,8 @@ class Explainer:
         (name,) = self.select([layer])
         check_concepts(name, self.layers[name], concepts)
         neurons = [
-            tuple(int(number) for number in neuron)
-            for neuron in zip(images, concepts, positions, strict=True)
+            (int(image), int(concept), int(position))
+            for image, concept, position in zip(images, concepts, positions, strict=True)
         ]
         node = seen.record.program.layers[name]
         like = next(self.network.parameters())

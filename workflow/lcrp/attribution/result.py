@@ -1,6 +1,6 @@
 """What is known of explained targets, and the visitors that write it down during a walk."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -8,6 +8,8 @@ import torch
 from lcrp.attribution.forward import strongest
 from lcrp.attribution.rows import Messages
 from lcrp.attribution.targets import Targets
+
+Visitor = Callable[[Messages], None]
 
 
 @dataclass
@@ -27,8 +29,8 @@ class Result:
             image.
         on_parts: [(A,) of each target] relevance of the whole prediction that lands in each part,
             whichever layers it passes. With heatmaps and parts only.
-        activation, activation_positions: {layer: (B, channels)} maximum of each concept in each
-            image, and its flat index.
+        activation: {layer: (B, channels)} maximum of each concept in each image.
+        activation_positions: {layer: (B, channels)} its flat index.
     """
 
     targets: Targets
@@ -69,8 +71,9 @@ def joined(targets: Targets, pieces: Sequence[Result]) -> Result:
         pieces: one at least.
     """
     result = Result(targets)
-    if pieces[0].heatmaps is not None:
-        result.heatmaps = torch.cat([piece.heatmaps for piece in pieces])
+    heatmaps = [piece.heatmaps for piece in pieces if piece.heatmaps is not None]
+    if heatmaps:
+        result.heatmaps = torch.cat(heatmaps)
     for entry in ("relevance", "positions", "inside", "landed"):
         for name in getattr(pieces[0], entry):
             whole = torch.cat([getattr(piece, entry)[name] for piece in pieces])
@@ -90,7 +93,7 @@ def reordered(result: Result, targets: Targets, order: Sequence[int]) -> Result:
     """
     order = list(order)
 
-    def rows(tensors):
+    def rows(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return {name: tensor[order] for name, tensor in tensors.items()}
 
     return Result(
@@ -107,14 +110,14 @@ def reordered(result: Result, targets: Targets, order: Sequence[int]) -> Result:
     )
 
 
-def summary_visitor(result: Result, name: str, size: tuple[int, int]):
+def summary_visitor(result: Result, name: str, size: tuple[int, int]) -> Visitor:
     """Visitor that writes the summaries of a layer into a result.
 
     Args:
         size: (H, W) of the layer's maps.
     """
 
-    def visit(message):
+    def visit(message: Messages) -> None:
         rows, relevance = message.rows, message.values
         # All rows are written in one piece, which is the usual case.
         whole = len(rows) == len(result.targets)
@@ -126,7 +129,7 @@ def summary_visitor(result: Result, name: str, size: tuple[int, int]):
     return visit
 
 
-def heatmap_visitor(heatmaps: torch.Tensor, members: Sequence[int] | None = None):
+def heatmap_visitor(heatmaps: torch.Tensor, members: Sequence[int] | None = None) -> Visitor:
     """Visitor of the input that writes its relevance, summed over colours, into (T, H, W).
 
     Args:
@@ -134,7 +137,7 @@ def heatmap_visitor(heatmaps: torch.Tensor, members: Sequence[int] | None = None
     """
     size = heatmaps.shape[1:]
 
-    def visit(message):
+    def visit(message: Messages) -> None:
         numbers = message.rows.members
         places = numbers if members is None else [members[number] for number in numbers]
         relevance = message.whole(size).values.float().sum(1).cpu()
@@ -143,10 +146,10 @@ def heatmap_visitor(heatmaps: torch.Tensor, members: Sequence[int] | None = None
     return visit
 
 
-def keeping_visitor(kept: dict[int, Messages], node: int, first):
+def keeping_visitor(kept: dict[int, Messages], node: int, first: Visitor) -> Visitor:
     """Visitor that keeps the relevance of a layer, after another visitor has seen it."""
 
-    def visit(message):
+    def visit(message: Messages) -> None:
         first(message)
         values = message.values.clone(memory_format=torch.channels_last)
         kept[node] = Messages(values, message.rows)
@@ -154,8 +157,8 @@ def keeping_visitor(kept: dict[int, Messages], node: int, first):
     return visit
 
 
-def _positions(message, size):
+def _positions(message: Messages, size: tuple[int, int]) -> torch.Tensor:
     """Flat index (T, channels) of the strongest neuron in maps of a size (H, W)."""
-    best, found = strongest(message.values)
-    found = message.rows.positions(best, found, message.values.shape[3], size[1])
+    best, there = strongest(message.values)
+    found = message.rows.positions(best, there, message.values.shape[3], size[1])
     return strongest(message.whole(size).values)[1] if found is None else found

@@ -66,7 +66,7 @@ def starts(seeded: dict[int, Messages]) -> dict[int, dict[int, tuple[int, int, i
     return {node: _extents(message) for node, message in seeded.items()}
 
 
-def _extents(message):
+def _extents(message: Messages) -> dict[int, tuple[int, int, int, int]]:
     values, rows = message.values, message.rows
     height, width = values.shape[2:] if values.ndim == 4 else (1, 1)
     return {
@@ -75,7 +75,7 @@ def _extents(message):
     }
 
 
-def _extent(target, shape):
+def _extent(target: Target, shape: Sequence[int]) -> tuple[int, int, int, int]:
     """(y1, x1, y2, x2) around where a target starts in a raw output of a shape (C, H, W)."""
     _, y, x = torch.unravel_index(target.index, shape)
     return int(y.min()), int(x.min()), int(y.max()) + 1, int(x.max()) + 1

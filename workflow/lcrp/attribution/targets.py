@@ -7,14 +7,17 @@ chosen box. Every target is scaled on its own.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from scipy import ndimage
 
+from lcrp.attribution.forward import Record
 from lcrp.errors import InputError, nearest
-from lcrp.models.predictions import Segmentation
+from lcrp.models.base import Model
+from lcrp.models.predictions import Detections, Segmentation
 from lcrp.object_masks import box_mask
 
 
@@ -24,14 +27,16 @@ class Target:
 
     Attributes:
         image: its place in the batch.
-        class_index, class_name: the class that is explained.
+        class_index: the class that is explained.
+        class_name: its name.
         instance: which box or region of its class, from 0.
         score: class score (YOLO), logit (SSD), or mean probability of the pixels (segmentation).
         logit: the explained logit; for segmentation its mean over the pixels.
         box: x1 y1 x2 y2 in input pixels.
         pixels: how many are explained (0 for boxes).
         output: which of the raw outputs its relevance starts in.
-        index, value: (n,) flat indices in that output of its image, and how much starts at each.
+        index: (n,) flat indices in that output of its image.
+        value: (n,) how much relevance starts at each.
         prediction: what it was chosen from.
     """
 
@@ -83,17 +88,17 @@ class Targets(Sequence):
         """Places of the targets in the order of their images; those of one keep their order."""
         return sorted(range(len(self)), key=lambda place: self[place].image)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._members)
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: Any) -> Any:
         if isinstance(key, slice):
             return Targets(self.prediction, self._members[key])
         if isinstance(key, list | tuple | np.ndarray):
             return Targets(self.prediction, [self._members[i] for i in key])
         return self._members[key]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Targets({self._members!r})"
 
     def frame(self) -> pd.DataFrame:
@@ -119,8 +124,8 @@ class Targets(Sequence):
 
     def mask(self, i: int) -> torch.Tensor:
         """(H, W) bool: the pixels that target i explains, which are its region or fill its box."""
-        height, width = self.prediction.size
         target = self[i]
+        height, width = target.prediction.size
         if target.pixels:
             mask = torch.zeros(height * width, dtype=torch.bool)
             mask[target.index.cpu() % (height * width)] = True
@@ -138,12 +143,12 @@ class Prediction:
         outputs: the raw outputs, (B, ...) each.
     """
 
-    def __init__(self, model, record, size):
-        self.model, self.record, self.size = model, record, tuple(size)
+    def __init__(self, model: Model, record: Record, size: Sequence[int]):
+        self.model, self.record, self.size = model, record, (size[0], size[1])
         self.outputs = record.outputs
-        self._decoded = {}
+        self._decoded: dict[Any, list] = {}
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.record.batch
 
     @property
@@ -151,7 +156,7 @@ class Prediction:
         """One Detections or Segmentation per image."""
         return self._candidates(0.25)
 
-    def _candidates(self, threshold):
+    def _candidates(self, threshold: float) -> list:
         if threshold not in self._decoded:
             self._decoded[threshold] = self.model.decode(self.outputs, threshold=threshold)
         return self._decoded[threshold]
@@ -222,7 +227,7 @@ class Prediction:
         """Indices of the classes predicted in each image, the background left out."""
         return [self._predicted(image) for image in range(len(self))]
 
-    def _wanted(self, classes):
+    def _wanted(self, classes: Iterable | None) -> list[list[int]]:
         if classes is None:
             return self.predicted_classes()
         nested = any(isinstance(entry, list | tuple | set | np.ndarray) for entry in classes)
@@ -233,7 +238,7 @@ class Prediction:
             )
         return [list(dict.fromkeys(self.class_index(c) for c in row)) for row in per_image]
 
-    def _predicted(self, image):
+    def _predicted(self, image: int) -> list[int]:
         decoded = self.decoded[image]
         if isinstance(decoded, Segmentation):
             found = decoded.labels.unique().tolist()
@@ -241,17 +246,21 @@ class Prediction:
             found = sorted(set(self._evaluated()[image].labels.tolist()))
         return [c for c in found if self.model.classes[c] != "background"]
 
-    def _evaluated(self):
+    def _evaluated(self) -> list:
         if "evaluated" not in self._decoded:
             self._decoded["evaluated"] = self.model.detect(self.outputs)
         return self._decoded["evaluated"]
 
-    def _regions(self, image, wanted, threshold, rank):
+    def _regions(
+        self, image: int, wanted: Sequence[int], threshold: float, rank: int
+    ) -> list[Target]:
         labels = self.decoded[image].labels
         regions = ((c, 0, labels == c) for c in wanted)
         return [t for c, n, region in regions if (t := self._region(image, c, n, region))]
 
-    def _components(self, image, wanted, threshold, rank):
+    def _components(
+        self, image: int, wanted: Sequence[int], threshold: float, rank: int
+    ) -> list[Target]:
         labels = self.decoded[image].labels.cpu().numpy()
         made = []
         for c in wanted:
@@ -261,7 +270,7 @@ class Prediction:
                 made.append(self._region(image, c, n, region))
         return [target for target in made if target]
 
-    def _region(self, image, c, instance, region):
+    def _region(self, image: int, c: int, instance: int, region: torch.Tensor) -> Target | None:
         logits = self.decoded[image].logits
         value = logits[c][region].float()
         weights = value.clamp(min=0)
@@ -278,7 +287,9 @@ class Prediction:
             len(index), 0, index + c * height * width, (weights / total).to(logits.dtype), self,
         )  # fmt: skip
 
-    def _best_boxes(self, image, wanted, threshold, rank):
+    def _best_boxes(
+        self, image: int, wanted: Sequence[int], threshold: float, rank: int
+    ) -> list[Target]:
         found = self._candidates(threshold)[image]
         made = []
         for c in wanted:
@@ -287,8 +298,11 @@ class Prediction:
                 made.append(self._box(image, c, rank - 1, found, int(order[rank - 1])))
         return made
 
-    def _boxes(self, image, wanted, threshold, rank):
-        found, seen, made = self._evaluated()[image], {}, []
+    def _boxes(
+        self, image: int, wanted: Sequence[int], threshold: float, rank: int
+    ) -> list[Target]:
+        found, made = self._evaluated()[image], []
+        seen: dict[int, int] = {}
         for i in range(len(found.labels)):
             c = int(found.labels[i])
             if c in wanted and found.confidence[i] > threshold:
@@ -296,7 +310,7 @@ class Prediction:
                 made.append(self._box(image, c, seen[c], found, i))
         return made
 
-    def _box(self, image, c, instance, found, i):
+    def _box(self, image: int, c: int, instance: int, found: Detections, i: int) -> Target:
         output = int(found.output[i])
         index = (found.base[i] + c * found.stride[i]).reshape(1)
         logit = self.outputs[output][image].flatten()[index].float()

@@ -1,14 +1,19 @@
 """What lies near the known networks and is none of them: told by its keys, with what to do."""
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
 class Neighbour(NamedTuple):
     """A network that is not known here.
 
-    what: its name. remedy: what to do. has: patterns of keys, each followed by the shape of its
-    value (`model.0.bn.bias 16`), all of which occur. lacks: one that does not.
+    Attributes:
+        what: its name.
+        remedy: what to do.
+        has: patterns of keys, each followed by the shape of its value (`model.0.bn.bias 16`), all
+            of which occur.
+        lacks: one that does not.
     """
 
     what: str
@@ -80,10 +85,11 @@ NEIGHBOURS = (  # the first that fits decides
 )
 
 
-def neighbour(state):
-    """The Neighbour that a state dict holds, or None.
+def neighbour(state: Mapping) -> Neighbour | None:
+    """The network that a state dict holds, if it is a known neighbour.
 
-    state: mapping from key to tensor, or to anything with a shape.
+    Args:
+        state: from key to tensor, or to anything with a shape.
     """
     lines = [f"{key} {'x'.join(map(str, value.shape))}" for key, value in state.items()]
 

@@ -1,5 +1,6 @@
 """Files that hold a model in a form that cannot be read here: told by their first bytes."""
 
+import os
 import zipfile
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +20,7 @@ BEGINNINGS = (  # bytes that a file begins with, after spaces and in small lette
 )
 
 
-def other_kind(path):
+def other_kind(path: str | os.PathLike) -> tuple[str, str] | None:
     """What a file is that is no checkpoint, and what to do about it: (what, remedy), or None."""
     path = Path(path)
     with path.open("rb") as file:

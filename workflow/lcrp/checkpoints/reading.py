@@ -31,6 +31,7 @@ WRAPPERS = (
     "weights",
     "module",
 )
+TRAINING = ("optim", "sched", "scaler", "rng", "random", "callback", "loop")
 PREFIXES = ("module.", "_orig_mod.")
 NAMES = ("names", "class_names", "classes", "CLASSES")
 MAX_ENTRIES = 100_000
@@ -166,6 +167,8 @@ def _find_weights(path, content, info):
         _note_classes(content, info)
         inside = next((key for key in WRAPPERS if _holds_weights(content.get(key))), None)
         if inside is None:
+            inside = _only_one(path, content)
+        if inside is None:
             return _tensors(path, content, info)
         for key in content:
             if key != inside:
@@ -174,8 +177,26 @@ def _find_weights(path, content, info):
         content = content[inside]
 
 
+def _only_one(path, content):
+    """The one entry of another name that leads to weights; None where weights lie here.
+
+    Raises InputError where several do, which then are as good as each other.
+    """
+    if any(torch.is_tensor(value) and value.ndim for value in content.values()):
+        return None
+    leading = [
+        key for key, value in content.items() if not _of_training(key) and _holds_weights(value)
+    ]
+    if len(leading) > 1:
+        raise InputError(
+            f"{path}: it holds several sets of weights ({', '.join(map(str, leading[:8]))}); save "
+            "the one to explain alone, with torch.save(checkpoint[NAME], file)"
+        )
+    return leading[0] if leading else None
+
+
 def _holds_weights(content, seen=None):
-    """Whether weights lie in it, directly or under the keys that are known to lead to them."""
+    """Whether weights lie in it, directly or under any keys but those of the training's state."""
     seen = set() if seen is None else seen
     if isinstance(content, StandIn):
         if "_modules" in content.state:
@@ -185,8 +206,13 @@ def _holds_weights(content, seen=None):
         return False
     seen.add(id(content))
     return any(torch.is_tensor(value) and value.ndim for value in content.values()) or any(
-        _holds_weights(content.get(key), seen) for key in WRAPPERS
+        _holds_weights(value, seen) for key, value in content.items() if not _of_training(key)
     )
+
+
+def _of_training(key):
+    """Whether a key leads to what training keeps beside the weights, as moments of an optimiser."""
+    return not isinstance(key, str) or any(word in key.lower() for word in TRAINING)
 
 
 def _tensors(path, content, info):
@@ -239,12 +265,20 @@ def _entries(module, group):
 
 
 def _strip_prefixes(state, info):
+    """Without what training put before every key; counters beside the network are left out."""
     stripped = True
     while stripped:
         stripped = False
         for prefix in PREFIXES:
-            if all(key.startswith(prefix) for key in state):
-                state = {key.removeprefix(prefix): tensor for key, tensor in state.items()}
+            weights = [key for key, tensor in state.items() if tensor.ndim]
+            if weights and all(key.startswith(prefix) for key in weights):
+                beside = [key for key in state if not key.startswith(prefix)]
+                info["dropped"] |= dict.fromkeys(beside, "a counter beside the network")
+                state = {
+                    key.removeprefix(prefix): tensor
+                    for key, tensor in state.items()
+                    if key.startswith(prefix)
+                }
                 info["prefix"] += prefix
                 stripped = True
     return state

@@ -1,10 +1,10 @@
 """What is explained, and how."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lcrp.configuration.entry import Count, Entry, Text
+from lcrp.configuration.entry import Count, Entry, Parted, Place, Text, part_of
 
 Layers = Literal["default", "all"] | list[Text]
 
@@ -49,7 +49,7 @@ class Limits(Entry):
 class Precomputed(Entry):
     """Reference samples that zennit-crp has found, in place of an analysis."""
 
-    folder: Text = Field(
+    folder: Place = Field(
         description="Folder with `RelMax_sum_normed`, and what else zennit-crp has written.",
         examples=["path/to/crp_files"],
     )
@@ -60,40 +60,46 @@ class Precomputed(Entry):
     )
 
 
-class Analysis(Entry):
+class Analysis(Parted):
     """The glocal analysis: relevances of all concepts for all targets, in shards."""
 
-    layers: Layers = Field(
+    layers: Annotated[Layers, part_of("shards", "import")] = Field(
         "default",
         description="The architecture's default layers, all convolutions, or names and patterns.",
         examples=[["model.8.cv3.conv", "model.[46].*"]],
     )
-    composite: Text = Field(
+    composite: Annotated[Text, part_of("shards", "import")] = Field(
         "default",
         description="Rules of the relevance propagation: the architecture's default or a name.",
         examples=["EpsilonPlusFlat"],
     )
-    targets: Targets = Field(default_factory=Targets)
-    things: bool = Field(
+    targets: Annotated[Targets, part_of("shards", "import")] = Field(default_factory=Targets)
+    things: Annotated[bool, part_of("shards", "import")] = Field(
         True,
         description="Record what relevance lies on, for each other annotated thing of an image. "
         "Without, images with many classes are analysed faster, and `pairs.csv` stays empty.",
     )
-    images_per_shard: Count = Field(20, description="Images analysed by one job.", examples=[20])
-    batch_size: Count = Field(4, description="Images in one forward pass.", examples=[4])
-    device: Text = Field(
+    images_per_shard: Annotated[Count, part_of("plan")] = Field(
+        20, description="Images analysed by one job.", examples=[20]
+    )
+    batch_size: Annotated[Count, part_of()] = Field(
+        4, description="Images in one forward pass.", examples=[4]
+    )
+    device: Annotated[Text, part_of()] = Field(
         "auto",
         description="`auto`: a GPU where there is one. Or a torch device.",
         pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
         examples=["cuda:0"],
     )
-    precision: Literal["float32", "bf16"] = Field("float32", description="Of the computation.")
-    limits: Limits = Field(default_factory=Limits)
-    precomputed: Precomputed | None = Field(
+    precision: Annotated[Literal["float32", "bf16"], part_of("shards", "import")] = Field(
+        "float32", description="Of the computation."
+    )
+    limits: Annotated[Limits, part_of("store")] = Field(default_factory=Limits)
+    precomputed: Annotated[Precomputed | None, part_of("import")] = Field(
         None,
         description="Take the reference samples from a folder of zennit-crp, analyse nothing.",
         examples=[{"folder": "path/to/crp_files"}],
     )
-    top_k: Count = Field(
+    top_k: Annotated[Count, part_of("store")] = Field(
         40, description="Reference targets kept per concept, overall and per class.", examples=[40]
     )

@@ -2,54 +2,44 @@
 
 from difflib import get_close_matches
 
-ARCHITECTURES = (
-    "unet",
-    "deeplabv3plus",
-    "yolov5n",
-    "yolov5s",
-    "yolov5m",
-    "yolov5l",
-    "yolov5x",
-    "yolov5",
-    "yolov5n6",
-    "yolov5s6",
-    "yolov5m6",
-    "yolov5l6",
-    "yolov5x6",
-    "yolov6s",
-    "yolov6",
-    "yolov8n",
-    "yolov8s",
-    "yolov8m",
-    "yolov8l",
-    "yolov8x",
-    "yolov8",
-    "yolo11n",
-    "yolo11s",
-    "yolo11m",
-    "yolo11l",
-    "yolo11x",
-    "yolo11",
-    "yolo26n",
-    "yolo26s",
-    "yolo26m",
-    "yolo26l",
-    "yolo26x",
-    "yolo26",
-    "ssd512",
-    "deeplabv3_resnet50",
-    "deeplabv3_resnet101",
-    "deeplabv3_mobilenet_v3_large",
-    "fcn_resnet50",
-    "fcn_resnet101",
-    "lraspp_mobilenet_v3_large",
-    "ssd300_vgg16",
-    "ssdlite320_mobilenet_v3_large",
-    "smp_unetplusplus",
-    "smp_linknet",
-    "smp_fpn",
-    "smp_deeplabv3plus",
-)
+# Module and class of each, in `lcrp.models`; adding one is a line here.
+ARCHITECTURES = {
+    "unet": ("unet", "UNet"),
+    "deeplabv3plus": ("deeplabv3plus", "DeepLabV3Plus"),
+    **{f"yolov5{size}": ("yolov5", "YOLOv5") for size in ("n", "s", "m", "l", "x", "")},
+    **{f"yolov5{size}6": ("yolov5_p6", "YOLOv5P6") for size in ("n", "s", "m", "l", "x")},
+    **{f"yolov6{size}": ("yolov6", "YOLOv6") for size in ("s", "")},
+    **{f"yolov8{size}": ("yolov8", "YOLOv8") for size in ("n", "s", "m", "l", "x", "")},
+    **{f"yolo11{size}": ("yolo11", "YOLO11") for size in ("n", "s", "m", "l", "x", "")},
+    **{f"yolo26{size}": ("yolo26", "YOLO26") for size in ("n", "s", "m", "l", "x", "")},
+    "ssd512": ("ssd", "SSD512"),
+    **{
+        name: ("torchvision_models", "TorchvisionSegmentation")
+        for name in (
+            "deeplabv3_resnet50",
+            "deeplabv3_resnet101",
+            "deeplabv3_mobilenet_v3_large",
+            "fcn_resnet50",
+            "fcn_resnet101",
+            "lraspp_mobilenet_v3_large",
+        )
+    },
+    **{
+        name: ("torchvision_models", "TorchvisionSSD")
+        for name in ("ssd300_vgg16", "ssdlite320_mobilenet_v3_large")
+    },
+    **{
+        f"smp_{name}": ("smp_models", "SMPModel")
+        for name in ("unetplusplus", "linknet", "fpn", "deeplabv3plus")
+    },
+}
+# Those that can be trained on drawn scenes, by their modules.
+_TRAINED = {"unet": "segmentation", "yolov5": "detection"}
+
+
+def trained_task(name: str) -> str | None:
+    """The task of an architecture that can be trained on scenes; None for the others."""
+    return _TRAINED.get(ARCHITECTURES[name][0]) if name in ARCHITECTURES else None
 
 
 def check_architecture(name: str) -> str:

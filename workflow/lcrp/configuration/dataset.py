@@ -1,10 +1,10 @@
 """The images of an experiment: the user's, a known dataset's, or scenes that are drawn."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from lcrp.configuration.entry import Count, Entry, Name, Text
+from lcrp.configuration.entry import Count, Entry, Name, Place, Text
 
 
 class Images(Entry):
@@ -31,6 +31,17 @@ class Scenes(Entry):
         False, description="Control: twins share one label, so that no class needs its context."
     )
 
+    @model_validator(mode="after")
+    def room(self) -> Self:
+        if not self.smallest <= self.largest <= self.size // 3:
+            raise ValueError(
+                f"`largest` is {self.largest}; choose {self.smallest} (`smallest`) to "
+                f"{self.size // 3} (a third of `size`)"
+            )
+        if self.gap > self.size // 8:
+            raise ValueError(f"`gap` is {self.gap}; choose at most {self.size // 8}, for room")
+        return self
+
 
 class ScenesDataset(Images):
     """Scenes drawn by the workflow, whose context dependence is known."""
@@ -48,7 +59,7 @@ class AnnotatedImages(Images):
     """Images whose annotations name classes, which are matched with the model's by name."""
 
     unknown: Literal["error", "ignore"] = Field(
-        "error", description="What to do with annotations of a class that the model has not."
+        "error", description="What to do with annotations of a class that the model does not have."
     )
 
 
@@ -56,21 +67,21 @@ class CocoDataset(AnnotatedImages):
     """A folder of images and a COCO JSON file."""
 
     format: Literal["coco"]
-    images: Text = Field(description="Folder of the images.", examples=["path/to/images"])
-    annotations: Text = Field(
+    images: Place = Field(description="Folder of the images.", examples=["path/to/images"])
+    annotations: Place = Field(
         description="COCO JSON file.", examples=["path/to/annotations/instances.json"]
     )
-    masks: Text | None = Field(
+    masks: Place | None = Field(
         None,
         description="Folder of PNG class masks, named like the images, for segmentation.",
         examples=["path/to/masks"],
     )
-    only: Text | None = Field(
+    only: Place | None = Field(
         None,
         description="Another COCO JSON file: take only the images that it lists.",
         examples=["path/to/annotations/subset.json"],
     )
-    stuff: Text | None = Field(
+    stuff: Place | None = Field(
         None,
         description="Another COCO JSON file: regions that no model is to find, as water or sky, "
         "whose effect on the model is of interest (COCO's stuff_val2017.json is one).",
@@ -82,14 +93,14 @@ class FolderDataset(Images):
     """Images without annotations: what the model predicts is explained."""
 
     format: Literal["folder"]
-    images: Text = Field(description="Folder of the images.", examples=["path/to/images"])
+    images: Place = Field(description="Folder of the images.", examples=["path/to/images"])
 
 
 class VocDataset(AnnotatedImages):
     """Pascal VOC's layout."""
 
     format: Literal["voc"]
-    root: Text = Field(
+    root: Place = Field(
         description="The folder with JPEGImages, SegmentationClass, ImageSets.",
         examples=["path/to/VOCdevkit/VOC2012"],
     )
@@ -100,29 +111,43 @@ class CityscapesDataset(AnnotatedImages):
     """Cityscapes' layout."""
 
     format: Literal["cityscapes"]
-    root: Text = Field(
+    root: Place = Field(
         description="The folder with leftImg8bit and gtFine.", examples=["path/to/cityscapes"]
     )
-    split: Literal["train", "val", "test"] = "val"
+    split: Literal["train", "val", "test"] = Field("val", description="Which part.")
 
 
 class MasksDataset(AnnotatedImages):
     """Images and masks of class indices, one PNG per image, of the same name."""
 
     format: Literal["masks"]
-    images: Text = Field(description="Folder of the images.", examples=["path/to/images"])
-    masks: Text = Field(description="Folder of the masks.", examples=["path/to/masks"])
+    images: Place = Field(description="Folder of the images.", examples=["path/to/images"])
+    masks: Place = Field(description="Folder of the masks.", examples=["path/to/masks"])
     classes: list[Text] = Field(
         description="Names by the masks' values.", examples=[["background", "road", "car"]]
     )
+    values: dict[int | Text, Text] | None = Field(
+        None,
+        description="What the masks' values or colours (`'#ff0000'`) mean, as classes or `void`, "
+        "where they are not the places of `classes`.",
+        examples=[{0: "background", 255: "road"}],
+    )
+
+    def settings(self) -> dict[str, Any]:
+        """The entry as plain values; `values` only where it is given.
+
+        So what Snakemake compares stays that of versions that did not have it.
+        """
+        given = super().settings()
+        return {key: value for key, value in given.items() if key != "values" or value}
 
 
 class YoloDataset(AnnotatedImages):
     """Images and YOLO text labels, one text file per image, of the same name."""
 
     format: Literal["yolo"]
-    images: Text = Field(description="Folder of the images.", examples=["path/to/images"])
-    labels: Text = Field(description="Folder of the labels.", examples=["path/to/labels"])
+    images: Place = Field(description="Folder of the images.", examples=["path/to/images"])
+    labels: Place = Field(description="Folder of the labels.", examples=["path/to/labels"])
     classes: list[Text] = Field(description="Names by class index.", examples=[["person", "car"]])
 
 

@@ -1,5 +1,7 @@
 """Reading the configuration files."""
 
+import re
+from collections.abc import Collection
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -8,13 +10,15 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from lcrp.configuration.entry import Entry
+from lcrp.configuration.entry import NAME, Entry
 from lcrp.configuration.experiment import Experiment
 from lcrp.configuration.messages import describe
 from lcrp.configuration.workflow import Configuration
 from lcrp.errors import InputError
+from lcrp.file_names import plain
 
 FOLDER = Path("config/experiments")
+_NAMED = re.compile(NAME)
 E = TypeVar("E", bound=Entry)
 
 
@@ -71,6 +75,8 @@ def parse_entries(kind: type[E], content: Any, source: str | Path) -> E:
     Raises:
         InputError: every wrong entry of it, what is allowed, and a corrected example.
     """
+    if isinstance(content, kind):
+        return content
     if content is None:
         content = {}
     if not isinstance(content, dict):
@@ -90,8 +96,32 @@ def read_configuration(path: str | Path = "config/config.yaml") -> Configuration
 
 
 def experiment_names(folder: str | Path = FOLDER) -> list[str]:
-    """Names of the experiments that have a file."""
-    return sorted(path.stem for path in Path(folder).glob("*.yaml"))
+    """Names of the experiments that have a file, of those that can be asked for by name."""
+    names = {path.stem for path in Path(folder).glob("*.yaml")}
+    return sorted(name for name in names if _NAMED.fullmatch(name))
+
+
+def misnamed_files(folder: str | Path = FOLDER, taken: Collection[str] = ()) -> list[str]:
+    """One line for each file that looks like an experiment but cannot be asked for by its name.
+
+    Args:
+        folder: of the experiments.
+        taken: names that mean something else.
+    """
+    lines = []
+    for path in sorted(Path(folder).glob("*.y*ml")):
+        if path.suffix == ".yml":
+            lines.append(f"{path}: not read; rename it to {path.stem}.yaml")
+        elif not _NAMED.fullmatch(path.stem):
+            lines.append(
+                f"{path}: not read; name it with letters, digits, `_`, `.` and `-` alone, as in "
+                f"{plain(path.stem)}.yaml"
+            )
+        elif path.stem in taken:
+            lines.append(
+                f"{path}: not read; a step of the workflow is called {path.stem}: rename the file"
+            )
+    return lines
 
 
 @cache

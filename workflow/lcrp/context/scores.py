@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from lcrp.configuration import Context
 from lcrp.context.context_columns import FEW, NO_RELEVANCE, NONE
-from lcrp.object_masks import NOTHING, UNLABELLED
+from lcrp.object_masks import MET, NOTHING, UNLABELLED
 from lcrp.resampling import ImageBootstrap
 from lcrp.store import ConceptStore
 
@@ -29,8 +30,8 @@ class Settings:
     seed: of the bootstrap. leading: number of leading concepts and of references that are named.
     """
 
-    minimum_targets: int = 5
-    minimum_iou: float = 0.3
+    minimum_targets: int = Context().minimum_targets
+    minimum_iou: float = MET
     relmax_targets: int = 15
     draws: int = 1000
     confidence: float = 0.95

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -41,10 +42,10 @@ class ContextTables:
         self.instances = read_table(self._archive, "instances")
         self.pairs = read_table(self._archive, "pairs")
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -72,7 +73,7 @@ class ContextTables:
             return pd.DataFrame(columns=list(CONTEXT_COLUMNS["concepts"]))
         return pd.concat(parts, ignore_index=True)
 
-    def _concepts_of(self, layer, wanted):
+    def _concepts_of(self, layer: str, wanted: int) -> pd.DataFrame | None:
         group = f"layers/{layer}"
         if group not in self._archive:
             raise InputError(
@@ -82,8 +83,8 @@ class ContextTables:
         if not number.size:
             return None
         row = slice(number[0], number[0] + 1)
-        names = ("relevance", "share", "context_score", "context_low", "context_high")
-        names = (*names, "context_score_relmax", "relmax_targets", "exact", "note")
+        names = ["relevance", "share", "context_score", "context_low", "context_high"]
+        names += ["context_score_relmax", "relmax_targets", "exact", "note"]
         values = {name: self._archive.read(f"{group}/{name}", row)[0] for name in names}
         channels = len(values["share"])
         order = np.argsort(-np.nan_to_num(values["share"], nan=-np.inf), kind="stable")
@@ -114,7 +115,7 @@ class ContextTables:
         )
         return table.iloc[order][list(CONTEXT_COLUMNS["concepts"])]
 
-    def _things(self, group, row):
+    def _things(self, group: str, row: slice) -> list[str]:
         thing, share = (
             self._archive.read(f"{group}/{name}", row)[0] for name in ("thing", "thing_share")
         )
@@ -124,13 +125,13 @@ class ContextTables:
             for own in zip(thing.T, share.T, strict=True)
         ]
 
-    def _counts(self, wanted):
+    def _counts(self, wanted: int) -> dict[str, int]:
         row = self.classes[
             (self.classes["class"] == self.store.classes[wanted]) & (self.classes["layer"] == "all")
         ].iloc[0]
         return {name: int(row[name]) for name in ("targets", "scored", "images")}
 
-    def _references(self, layer, wanted):
+    def _references(self, layer: str, wanted: int) -> tuple[list[str], list[str]]:
         best = self.store.best_rows(layer, wanted)[: self.attrs["settings"]["leading"]].T
         image = self.store.targets["image"].to_numpy()
         ids = self.store.images["id"].to_numpy(object)

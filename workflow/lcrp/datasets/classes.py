@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from lcrp.errors import InputError, nearest
 
-_BACKGROUND_NAMES = {"background", "__background__", "ground"}
+# What tools call the class of everything that is no object; case and underscores do not count.
+_BACKGROUND_NAMES = {"background", "bg", "unlabeled", "unlabelled"}
 
 
 class ClassMap:
@@ -44,7 +45,7 @@ class ClassMap:
         self.source, self.unknown = source, unknown
         if unknown not in ("error", "ignore"):
             raise InputError(f"dataset.unknown: {unknown!r}; allowed are error and ignore")
-        self.indices = tuple(_find(name, self.classes) for name in self.own)
+        self.indices = _matched(self.own, self.classes)
         if self.own and all(index is None for index in self.indices):
             raise InputError(
                 f"{source}: none of its classes ({_some(self.own)}) is one of the model's "
@@ -89,8 +90,18 @@ class ClassMap:
 
 
 def background_classes(names: Sequence[str]) -> frozenset[int]:
-    """Indices of the names that stand for everything else, not for objects."""
-    return frozenset(i for i, name in enumerate(names) if name in _BACKGROUND_NAMES)
+    """Indices of the names that stand for everything else, not for objects.
+
+    A class `ground` is an object like others, but for Cityscapes: there it holds all labels that
+    are not evaluated.
+    """
+    names = [str(name) for name in names]
+    cityscapes = len(names) == 20 and names[0] == "road" and names[-1] == "ground"
+    return frozenset(
+        index
+        for index, name in enumerate(names)
+        if _plain(name).strip() in _BACKGROUND_NAMES or (cityscapes and name == "ground")
+    )
 
 
 def _checked(names, source):
@@ -98,9 +109,17 @@ def _checked(names, source):
     twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
     if twice is not None:
         raise InputError(f"{source}: the class {twice!r} is named twice; give each its own name")
-    if len(names) > 255:
-        raise InputError(f"{source}: {len(names)} classes; at most 255 can be told apart")
     return names
+
+
+def _matched(own, classes):
+    """The index of each own name among the classes; two names never share one."""
+    found = [_find(name, classes) for name in own]
+    exact = {index for name, index in zip(own, found, strict=True) if name in classes}
+    return tuple(
+        index if name in classes or (index not in exact and found.count(index) == 1) else None
+        for name, index in zip(own, found, strict=True)
+    )
 
 
 def _find(name, classes):

@@ -60,10 +60,27 @@ def write_index(
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         rows = pool.map(index_row, samples)
         rows = [row for _, row in zip(progress(samples), rows, strict=True)]
+    _check_sizes(dataset, samples, rows)
+    dataset.check_annotations(rows)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     with whole(path) as part:
         table.to_csv(part, index=False)
     return table
+
+
+def _check_sizes(dataset, samples, rows):
+    """Stop where no image is of its annotated size: then nothing would be explained."""
+    wrong = [number for number, row in enumerate(rows) if row["status"] == "wrong-size"]
+    fitting = [row for row in rows if row["status"] == "ok"]
+    if not wrong or fitting:
+        return
+    sample, row = samples[wrong[0]], rows[wrong[0]]
+    found = image_size(sample.path, dataset.declared_size(sample))
+    raise InputError(
+        f"{sample.path}: the image has {found[0]} x {found[1]} pixels, its annotation is for "
+        f"{row['height']} x {row['width']} (height x width), and so it is with each of the "
+        f"{len(wrong)} images; use the images that were annotated, or annotations of these"
+    )
 
 
 def read_index(path: str | os.PathLike) -> pd.DataFrame:

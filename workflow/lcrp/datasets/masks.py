@@ -1,7 +1,7 @@
 """Semantic masks: one class index per pixel."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -9,16 +9,19 @@ import numpy as np
 
 from lcrp.datasets.classes import ClassMap
 from lcrp.datasets.images import find_images, image_size, read_labels
+from lcrp.datasets.mask_files import Values, find_masks
 from lcrp.datasets.sample import VOID, Dataset, Thing, box_of
 from lcrp.errors import InputError
 
 # Cityscapes' label ids of the 19 classes that are evaluated, in the order of their train ids.
 CITYSCAPES_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 GROUND = 19
+# Where so much of some masks is void and nothing is a class, their values mean something else.
+VOID_DOUBT, SAMPLED = 0.05, 20
 
 
 class MaskDataset(Dataset):
-    """Images with one PNG mask each; a thing is all pixels of one class.
+    """Images with one mask each; a thing is all pixels of one class.
 
     The images of a folder and the masks of another, of the same name. An image without a mask is
     not annotated; pixels of 255 are void.
@@ -29,12 +32,15 @@ class MaskDataset(Dataset):
         classes: names by the masks' values.
         model_classes: names to map them onto, by name.
         unknown: "error" or "ignore", for pixels of a class that is not in `model_classes`.
+        values: {value or colour of the masks: class name, or "void"}, where they are not the
+            indices of `classes`.
 
     Raises:
-        InputError: a folder is missing or empty.
+        InputError: a folder is missing or empty, or no mask is named like an image.
     """
 
     format = "masks"
+    values = None
 
     def __init__(
         self,
@@ -43,20 +49,24 @@ class MaskDataset(Dataset):
         classes: Sequence[str],
         model_classes: Sequence[str] | None = None,
         unknown: str = "error",
+        values: Mapping[object, str] | None = None,
     ):
         files = find_images(images)
         if not Path(masks).is_dir():
             raise InputError(f"{masks}: no such folder; check the path of the masks")
-        found = [Path(masks) / file.with_suffix(".png") for file in files]
-        paths = [path if path.is_file() else None for path in found]
-        if not any(paths):
-            raise InputError(f"{masks}: no mask is named like an image, as {found[0].name}; check")
+        self.values = Values(values, classes) if values else None
+        paths = find_masks(files, Path(masks))
         self._set_up(images, files, paths, classes, model_classes, unknown)
 
     def _set_up(self, images, files, masks, own, classes, unknown, ids=None):
         self.mask_files = masks
         self._last = (None, None)
         class_map = ClassMap(own, classes, source="dataset.classes", unknown=unknown)
+        if max(len(class_map.own), len(class_map.classes)) > VOID:
+            raise InputError(
+                f"dataset.classes: {len(class_map.own)} classes; a mask of 8 bits tells at most "
+                f"{VOID} apart"
+            )
         super().__init__(images, files, class_map, ids)
 
     def declared_size(self, sample):
@@ -89,7 +99,9 @@ class MaskDataset(Dataset):
     def _mapped(self, path):
         if path is None:
             return None
-        own = self.to_own(read_labels(path), path)
+        own = (
+            self.to_own(read_labels(path), path) if self.values is None else self.values.read(path)
+        )
         table = np.full(256, VOID, np.uint8)
         for value in np.unique(own):
             if value != VOID:
@@ -113,6 +125,19 @@ class MaskDataset(Dataset):
 
     def _region(self, sample, index):
         return self._labels(sample) == index
+
+    def check_annotations(self, rows):
+        """Stop where no mask shows a class, and 255 stands where one should be."""
+        if any(row["classes"] for row in rows):
+            return
+        masks = [path for path in self.mask_files if path][:SAMPLED]
+        labels = np.concatenate([self._mapped(path).ravel() for path in masks])
+        if (labels == VOID).mean() >= VOID_DOUBT:
+            raise InputError(
+                f"{masks[0]}: no mask shows a class, and {(labels == VOID).mean():.0%} of their "
+                "pixels are void (255); where 255 is a class, say so as in "
+                f"`values: {{0: {self.class_map.own[0]}, 255: {self.class_map.own[-1]}}}`"
+            )
 
     def annotation_bytes(self, sample):
         path = self.mask_files[sample.number]

@@ -5,6 +5,7 @@ never asks for the analysis of old ones again. Only another number of images per
 everything anew.
 """
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -33,7 +34,7 @@ def plan_shards(
     return rows.assign(images_per_shard=images_per_shard)
 
 
-def read_plan(path) -> pd.DataFrame | None:
+def read_plan(path: str | os.PathLike) -> pd.DataFrame | None:
     """The plan that was written to a CSV file, or None where there is no file or an empty one.
 
     Raises:

@@ -2,15 +2,19 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from lcrp.datasets.classes import ClassMap
 from lcrp.datasets.images import image_size, read_image
 from lcrp.errors import InputError
+from lcrp.file_names import FileNames
 
 VOID = 255  # in class maps: pixels that do not count
 
@@ -61,7 +65,10 @@ class Sample:
     def size(self) -> tuple[int, int]:
         """(height, width), pixels: what the annotation says, else what the file says."""
         declared = self.dataset.declared_size(self)
-        return tuple(declared) if declared else image_size(self.path)
+        if not declared:
+            return image_size(self.path)
+        height, width = declared
+        return height, width
 
     @property
     def height(self) -> int:
@@ -107,7 +114,7 @@ class Sample:
         """Fingerprint of what is annotated in this image."""
         return hashlib.sha256(self.dataset.annotation_bytes(self)).hexdigest()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Sample({self.id})"
 
 
@@ -126,7 +133,13 @@ class Dataset(Sequence):
     format = ""
     annotated = True
 
-    def __init__(self, images, files, classes, ids=None):
+    def __init__(
+        self,
+        images: str | os.PathLike,
+        files: Iterable[str | os.PathLike],
+        classes: ClassMap,
+        ids: Sequence[str] | None = None,
+    ):
         self.images = Path(images)
         self.files = tuple(Path(file) for file in files)
         self.class_map = classes
@@ -143,10 +156,10 @@ class Dataset(Sequence):
         """Indices of classes that stand for everything else."""
         return self.class_map.background
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, number):
+    def __getitem__(self, number: Any) -> Any:
         """A sample by position, or by its id; a list of samples for a slice."""
         if isinstance(number, slice):
             return [Sample(self, n) for n in range(*number.indices(len(self)))]
@@ -183,28 +196,43 @@ class Dataset(Sequence):
         """What `Sample.labels` returns."""
         return None
 
+    def check_annotations(self, rows: list[dict]) -> None:
+        """Raise InputError where the rows of the index cannot be what the annotations mean."""
+
     def annotation_bytes(self, sample: Sample) -> bytes:
         """Bytes that change with what is annotated in an image, and only then."""
         return b""
 
 
 def name_ids(files: Sequence[Path]) -> tuple[str, ...]:
-    """Ids of image files: their stems, or where two share one, their paths with dashes."""
+    """Ids of image files, each of its own.
+
+    Their stems; where two share one, their paths with dashes, with the ending of the file where
+    that does not tell them apart either; else names that a mark tells apart.
+    """
     stems = [file.stem for file in files]
     if len(set(stems)) == len(stems):
         return tuple(stems)
     paths = ["-".join(file.with_suffix("").parts) for file in files]
     if len(set(paths)) == len(paths):
         return tuple(paths)
-    return tuple("-".join(file.parts) for file in files)
+    whole = ["-".join(file.parts) for file in files]
+    if len(set(whole)) == len(whole):
+        return tuple(whole)
+    return tuple(FileNames([file.as_posix() for file in files]).values())
 
 
 def paint(things: Sequence[Thing], size: tuple[int, int], fill: int) -> np.ndarray:
     """(h, w) uint8 class indices of things, small ones over large ones, `fill` elsewhere."""
+    if any(thing.class_index >= VOID for thing in things):
+        raise InputError(
+            f"a class mask tells at most {VOID} classes apart; name fewer in `model.classes`, or "
+            "use a detector"
+        )
     labels = np.full(size, fill, np.uint8)
     drawn = [(thing.class_index, thing.mask()) for thing in things]
-    drawn = [(index, mask) for index, mask in drawn if mask is not None]
-    for index, mask in sorted(drawn, key=lambda entry: -int(entry[1].sum())):
+    known = [(index, mask) for index, mask in drawn if mask is not None]
+    for index, mask in sorted(known, key=lambda entry: -int(entry[1].sum())):
         labels[mask] = index
     return labels
 
@@ -212,7 +240,8 @@ def paint(things: Sequence[Thing], size: tuple[int, int], fill: int) -> np.ndarr
 def box_of(mask: np.ndarray) -> tuple[float, float, float, float]:
     """(x1, y1, x2, y2) around the true pixels of a mask, in pixels."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return tuple(float(v) for v in (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1))
+    x1, y1, x2, y2 = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+    return float(x1), float(y1), float(x2), float(y2)
 
 
 def has_area(box: Sequence[float], size: tuple[int, int]) -> bool:

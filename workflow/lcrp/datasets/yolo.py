@@ -2,25 +2,29 @@
 
 import os
 from collections.abc import Sequence
-from functools import partial
-from math import isfinite
+from functools import cached_property, partial
 from pathlib import Path
 
 from lcrp.datasets.classes import ClassMap
-from lcrp.datasets.coco import draw_mask
+from lcrp.datasets.coco_masks import draw_mask
 from lcrp.datasets.images import find_images
 from lcrp.datasets.sample import Dataset, Thing, has_area, paint
+from lcrp.datasets.yolo_lines import box_and_outline, layout, numbers_of
 from lcrp.errors import InputError
 
 # A box may leave the image by as much, since writers of labels round.
 SLACK = 0.01
 
+# So many files say whether longer lines are outlines or poses.
+SAMPLED = 50
+
 
 class YoloDataset(Dataset):
     """Images with one text file each, of the same name.
 
-    A line is `class x y width height` (centre and size) or `class x1 y1 x2 y2 x3 y3 ...` (an
-    outline), relative to the image. An image without a text file shows no object.
+    A line is `class x y width height` (centre and size), with or without a confidence or the points
+    of a pose behind it, or `class x1 y1 x2 y2 x3 y3 ...` (an outline), relative to the image. An
+    image without a text file shows no object.
 
     Args:
         images: folder of the images.
@@ -62,25 +66,40 @@ class YoloDataset(Dataset):
             if not line.strip():
                 continue
             where = f"{path}:{number}"
-            own, numbers = _parse(line, where, len(self.class_map.own))
+            own, numbers = numbers_of(line, where)
+            self._check_class(own, where)
             index = self.class_map.index(own, where)
             if index is None:
                 continue
+            relative, points = box_and_outline(numbers, self._layout, where, line)
             height, width = sample.size
-            if len(numbers) == 4:
-                x, y, w, h = numbers
-                box = ((x - w / 2) * width, (y - h / 2) * height)
-                box += ((x + w / 2) * width, (y + h / 2) * height)
-                outline = None
-            else:
-                xs = [x * width for x in numbers[0::2]]
-                ys = [y * height for y in numbers[1::2]]
-                box = (min(xs), min(ys), max(xs), max(ys))
-                outline = [[v for point in zip(xs, ys, strict=True) for v in point]]
+            box = tuple(n * side for n, side in zip(relative, (width, height) * 2, strict=True))
+            outline = None
+            if points is not None:
+                sides = (width, height) * (len(points) // 2)
+                outline = [[n * side for n, side in zip(points, sides, strict=True)]]
             if has_area(box, sample.size):
                 draw = partial(draw_mask, outline, sample.size, where)
                 things.append(Thing(str(number), index, self.classes[index], box, draw=draw))
         return things
+
+    @cached_property
+    def _layout(self):
+        """What longer lines hold, by those of some files."""
+        lines = []
+        for path in [path for path in self.label_files if path.is_file()][:SAMPLED]:
+            for number, line in enumerate(self._read(path).splitlines(), start=1):
+                if line.strip():
+                    lines.append(numbers_of(line, f"{path}:{number}")[1])
+        return layout([numbers for numbers in lines if len(numbers) > 5])
+
+    def _check_class(self, own, where):
+        count = len(self.class_map.own)
+        if not 0 <= own < count:
+            raise InputError(
+                f"{where}: class {own}, but `classes` names {count} (0 to {count - 1}); "
+                "add its name, or correct the label"
+            )
 
     def read_labels(self, sample):
         things = sample.things
@@ -92,35 +111,11 @@ class YoloDataset(Dataset):
         return self._text(sample).encode()
 
     def _text(self, sample):
-        path = self.label_files[sample.number]
+        return self._read(self.label_files[sample.number])
+
+    def _read(self, path):
         try:
-            return path.read_text() if path.is_file() else ""
+            # Editors put a byte order mark first.
+            return path.read_text(encoding="utf-8-sig") if path.is_file() else ""
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: not a text file; check the path of the labels") from error
-
-
-def _parse(line, where, classes):
-    try:
-        own, *numbers = (float(word) for word in line.split())
-    except ValueError as error:
-        raise _malformed(where, line) from error
-    if not own.is_integer() or len(numbers) < 4 or len(numbers) % 2:
-        raise _malformed(where, line)
-    if not 0 <= own < classes:
-        raise InputError(
-            f"{where}: class {int(own)}, but `classes` names {classes} (0 to {classes - 1}); "
-            "add its name, or correct the label"
-        )
-    if not all(isfinite(n) and -SLACK <= n <= 1 + SLACK for n in numbers):
-        raise InputError(
-            f"{where}: {line.strip()[:60]!r} has coordinates outside 0 to 1; divide x by the "
-            "width and y by the height of the image"
-        )
-    return int(own), numbers
-
-
-def _malformed(where, line):
-    return InputError(
-        f"{where}: {line.strip()[:60]!r} is not `class x y width height` or "
-        "`class x1 y1 x2 y2 x3 y3 ...`; correct the line"
-    )

@@ -11,7 +11,6 @@ from lcrp.effect.effect_columns import EFFECT_COLUMNS, EXAMPLE_COLUMNS
 __all__ = [
     "EFFECT_COLUMNS",
     "EXAMPLE_COLUMNS",
-    "EffectSettings",
     "Effects",
     "ablate_context",
     "draw_ablation",
@@ -20,7 +19,6 @@ __all__ = [
 ]
 
 _HOMES = {
-    "EffectSettings": "lcrp.effect.settings",
     "Effects": "lcrp.effect.measuring",
     "ablate_context": "lcrp.effect.ablation",
     "draw_ablation": "lcrp.effect.ablation",

@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 
 from lcrp.attribution import Explainer
+from lcrp.configuration import Effect, parse_entries
 from lcrp.context import ContextTables
 from lcrp.datasets.sample import Sample
 from lcrp.effect.proposals import context_switch
-from lcrp.effect.reader import Reader
+from lcrp.effect.reader import THRESHOLD, Reader
 from lcrp.effect.recognised_objects import Pictures, annotated_objects, find_recognised, things_of
 from lcrp.effect.regions import Regions
-from lcrp.effect.settings import EffectSettings
 from lcrp.errors import InputError, nearest
 
 ABLATION_COLUMNS = {
@@ -40,7 +40,7 @@ def ablate_context(
     layer: str,
     concepts: Sequence[int] | None = None,
     tables: ContextTables | None = None,
-    settings: EffectSettings | dict | None = None,
+    settings: Effect | dict | None = None,
     progress: Callable[[list], Iterable] = iter,
 ) -> pd.DataFrame:
     """Switch off a class's context concepts one by one.
@@ -62,8 +62,7 @@ def ablate_context(
     Raises:
         InputError: for an unknown class, thing, layer or concept, or without recognised objects.
     """
-    if not isinstance(settings, EffectSettings):
-        settings = EffectSettings(**(settings or {}))
+    settings = parse_entries(Effect, settings, "effect")
     samples, model = list(samples), explainer.model
     if label not in model.classes:
         raise InputError(f"class {label!r}: unknown; use {nearest(label, model.classes)}")
@@ -77,7 +76,7 @@ def ablate_context(
             f"thing {thing!r}: not annotated in any image; use {nearest(thing, names)}"
         )
     groups = _groups(explainer, samples, label, own, shown, settings)
-    reader = Reader(explainer, settings.threshold)
+    reader = Reader(explainer, THRESHOLD)
     regions = Regions(groups["pictures"], samples, settings)
     rows = []
     steps = [concepts[:count] for count in range(1, len(concepts) + 1)]
@@ -114,7 +113,7 @@ def _groups(explainer, samples, label, own, shown, settings):
     """Recognised objects in images with and without the thing, and the pictures of all."""
     index = explainer.model.classes.index(label)
     pictures = Pictures(explainer.model, samples)
-    reader = Reader(explainer, settings.threshold)
+    reader = Reader(explainer, THRESHOLD)
     random = np.random.default_rng([settings.seed, index])
     groups = {"pictures": pictures}
     for name, numbers in (("with", shown), ("without", own.keys() - shown)):

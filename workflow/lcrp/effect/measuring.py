@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from lcrp.attribution import Explainer
+from lcrp.configuration import Effect, parse_entries
 from lcrp.context import ContextTables
 from lcrp.datasets.classes import background_classes
 from lcrp.datasets.sample import Sample
@@ -14,10 +15,9 @@ from lcrp.effect import pixels as change
 from lcrp.effect.effect_columns import EFFECT_COLUMNS
 from lcrp.effect.outcome import Example, Outcome, observe
 from lcrp.effect.planning import Intervention, ObjectsByClass, plan_interventions
-from lcrp.effect.reader import Reader
+from lcrp.effect.reader import THRESHOLD, Reader
 from lcrp.effect.recognised_objects import Pictures, annotated_objects
 from lcrp.effect.regions import Regions
-from lcrp.effect.settings import EffectSettings
 from lcrp.effect.verdict import confirmed, judged
 
 # The rows that stand for an intervention which is not made.
@@ -43,7 +43,7 @@ def measure_effects(
     explainer: Explainer,
     samples: Iterable[Sample],
     tables: ContextTables | None = None,
-    settings: EffectSettings | dict | None = None,
+    settings: Effect | dict | None = None,
     progress: Callable[[list], Iterable] = iter,
 ) -> Effects:
     """The effects of backgrounds, of things and of context concepts on a model.
@@ -62,10 +62,9 @@ def measure_effects(
     Raises:
         InputError: for settings that cannot be used.
     """
-    if not isinstance(settings, EffectSettings):
-        settings = EffectSettings(**(settings or {}))
+    settings = parse_entries(Effect, settings, "effect")
     samples, model = list(samples), explainer.model
-    reader, pictures = Reader(explainer, settings.threshold), Pictures(model, samples)
+    reader, pictures = Reader(explainer, THRESHOLD), Pictures(model, samples)
     found = annotated_objects(samples)
     objects = {i: found[i] for i in sorted(found.keys() - background_classes(model.classes))}
     interventions, images = plan_interventions(
@@ -92,7 +91,7 @@ class _World:
     regions: Regions
     objects: ObjectsByClass
     samples: int
-    settings: EffectSettings
+    settings: Effect
 
     def observe(self, subjects, changed, off=None) -> Outcome:
         return observe(self.reader, self.pictures, subjects, changed, self.settings.examples, off)

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lcrp.configuration import Effect
 from lcrp.context import ContextTables
 from lcrp.datasets.sample import Sample, Thing
 from lcrp.effect.proposals import Switch, co_occurring, context_switch, proposed_pairs
 from lcrp.effect.reader import Reader
 from lcrp.effect.recognised_objects import Pictures, RecognisedObject, find_recognised
-from lcrp.effect.settings import EffectSettings
 
 # Of the budget, at most this share finds out which objects are recognised.
 FIRST_LOOK = 0.25
@@ -53,7 +53,7 @@ def plan_interventions(
     samples: Sequence[Sample],
     objects: ObjectsByClass,
     tables: ContextTables | None,
-    settings: EffectSettings,
+    settings: Effect,
     progress: Callable[[list], Iterable] = iter,
 ) -> tuple[list[Intervention], int]:
     """All interventions that the annotations and the context tables propose.

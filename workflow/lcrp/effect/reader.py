@@ -10,6 +10,9 @@ from lcrp.attribution import Explainer, forward
 from lcrp.models.boxes import box_iou
 from lcrp.object_masks import FOUND
 
+# Confidence above which a box counts as found.
+THRESHOLD = 0.25
+
 
 @dataclass(frozen=True)
 class Look:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from lcrp.configuration import Effect
 from lcrp.datasets.sample import Sample
 from lcrp.effect import pixels as change
 from lcrp.effect.recognised_objects import Pictures, RecognisedObject, things_of
-from lcrp.effect.settings import EffectSettings
 
 # Donors are drawn from this many, those first whose own objects the pasted one does not cover.
 DONORS_DRAWN = 12
@@ -24,7 +24,7 @@ class Regions:
         settings: `margin` and `donors` are used.
     """
 
-    def __init__(self, pictures: Pictures, samples: Sequence[Sample], settings: EffectSettings):
+    def __init__(self, pictures: Pictures, samples: Sequence[Sample], settings: Effect):
         self.pictures, self.samples, self.settings = pictures, samples, settings
 
     def cut_out(self, subject: RecognisedObject) -> np.ndarray:

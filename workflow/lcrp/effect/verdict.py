@@ -5,13 +5,17 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from lcrp.configuration import Effect
 from lcrp.effect.outcome import Outcome
-from lcrp.effect.settings import EffectSettings
 from lcrp.effect.statistics import Contrast, contrast, holm
+
+# Of the bootstrap and of the sign-flip test, and of the intervals.
+DRAWS = 20000
+CONFIDENCE = 0.95
 
 
 def judged(
-    outcome: Outcome, control: Outcome | None, detection: bool, settings: EffectSettings
+    outcome: Outcome, control: Outcome | None, detection: bool, settings: Effect
 ) -> dict[str, float]:
     """The numbers of a row of the table of effects.
 
@@ -29,8 +33,8 @@ def judged(
         contrast(
             outcome.drop(measure),
             control.drop(measure) if control else None,
-            draws=settings.draws,
-            confidence=settings.confidence,
+            draws=DRAWS,
+            confidence=CONFIDENCE,
             seed=settings.seed,
         )
         for measure in measures

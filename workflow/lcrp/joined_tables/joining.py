@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lcrp.errors import InputError
+from lcrp.files import read_table
 from lcrp.joined_tables.joined_columns import FROM_EFFECTS, JOINED_COLUMNS
 
 # Intervention that decides about the rows of a table, and what tells these apart. Others, as noise
@@ -19,10 +20,7 @@ def read_effects(path: str | os.PathLike) -> pd.DataFrame:
     Raises:
         InputError: it is not such a table.
     """
-    try:
-        table = pd.read_csv(path, keep_default_na=False, na_values=[""])
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); measure the effect again") from error
+    table = read_table(path, "measure the effect again")
     for column in ("kind", "intervention", "class", "thing", "effect", "confirmed"):
         if column not in table:
             raise InputError(f"{path}: has no column {column}; measure the effect again")

@@ -1,10 +1,11 @@
 """What the YOLO models without anchors share: their heads, and how boxes are read off them."""
 
 import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lcrp.models.base import Suppression
 from lcrp.models.boxes import cells
@@ -18,8 +19,10 @@ BINS = 16
 class Scale(NamedTuple):
     """How large a network of a family is.
 
-    depth, width: multiples of repeats and channels. most: channels are no more than that before
-    they are multiplied. large: whether every C3k2 block holds C3 blocks.
+    Attributes:
+        depth, width: multiples of repeats and channels.
+        most: channels are no more than that before they are multiplied.
+        large: whether every C3k2 block holds C3 blocks.
     """
 
     depth: float
@@ -27,14 +30,16 @@ class Scale(NamedTuple):
     most: int = 1024
     large: bool = False
 
-    def channels(self, count):
+    def channels(self, count: int) -> int:
+        """The channels of a layer that has `count` at full width."""
         return rounded_up(min(count, self.most) * self.width)
 
-    def repeats(self, count):
+    def repeats(self, count: int) -> int:
+        """The repeats of a block that has `count` at full depth."""
         return repeated(self.depth, count)
 
 
-def box_branches(channels, bins=BINS):
+def box_branches(channels: Sequence[int], bins: int = BINS) -> nn.ModuleList:
     """Per level, two 3x3 convolutions and one to `bins` numbers for each side of the box."""
     hidden = max(16, channels[0] // 4, 4 * bins)
     return nn.ModuleList(
@@ -43,10 +48,13 @@ def box_branches(channels, bins=BINS):
     )
 
 
-def class_branches(channels, classes, *, depthwise):
+def class_branches(channels: Sequence[int], classes: int, *, depthwise: bool) -> nn.ModuleList:
     """Per level, two 3x3 convolutions and one to the class logits.
 
-    depthwise: whether each 3x3 convolution is a depthwise one and a 1x1 one.
+    Args:
+        channels: of the features of each level.
+        classes: how many there are.
+        depthwise: whether each 3x3 convolution is a depthwise one and a 1x1 one.
     """
     hidden = max(channels[0], min(classes, 100))
 
@@ -64,7 +72,9 @@ def class_branches(channels, classes, *, depthwise):
     return branches
 
 
-def by_level(features, boxes, classes):
+def by_level(
+    features: Iterable[Tensor], boxes: nn.ModuleList, classes: nn.ModuleList
+) -> tuple[Tensor, ...]:
     """Raw boxes and class logits of every level in turn, of the branches given."""
     levels = zip(features, boxes, classes, strict=True)
     return tuple(output for x, box, of_class in levels for output in (box(x), of_class(x)))
@@ -77,7 +87,7 @@ class ExpectedBin(nn.Module):
     function: boxes are read off its outputs.
     """
 
-    def __init__(self, bins=BINS):
+    def __init__(self, bins: int = BINS):
         super().__init__()
         self.conv = nn.Conv2d(bins, 1, 1, bias=False).requires_grad_(False)
         self.conv.weight.data = torch.arange(float(bins)).view(1, bins, 1, 1)
@@ -91,7 +101,7 @@ class ExpectedBin(nn.Module):
 class Detect(nn.Module):
     """Per level, the sides of the boxes as distributions over bins, and the class logits."""
 
-    def __init__(self, channels, classes, *, depthwise):
+    def __init__(self, channels: Sequence[int], classes: int, *, depthwise: bool):
         super().__init__()
         self.cv2 = box_branches(channels)
         self.cv3 = class_branches(channels, classes, depthwise=depthwise)
@@ -100,7 +110,7 @@ class Detect(nn.Module):
     def forward(self, features):
         return by_level(features, self.cv2, self.cv3)
 
-    def distances(self, raw):
+    def distances(self, raw: Tensor) -> Tensor:
         """Left, top, right, bottom (4, n) in cells of raw boxes (4 * bins, n)."""
         return self.dfl(raw)
 
@@ -108,34 +118,37 @@ class Detect(nn.Module):
 class AnchorFreeYOLO(YOLO):
     """A YOLO model whose boxes have class scores alone, one box per cell.
 
-    sizes: {architecture: Scale} of the published ones. usual: the one that a network of other
-    multiples starts from. built: the network of (count of classes, Scale). head, class_branch:
-    where its head and the branches of the classes are.
+    Attributes:
+        sizes: {architecture: Scale} of the published ones.
+        usual: the one that a network of other multiples starts from.
+        built: makes the network of (count of classes, Scale).
+        head, class_branch: where its head and the branches of the classes are.
     """
 
-    sizes: dict
+    sizes: Mapping[str, Scale]
     usual: str
-    built: type
+    built: Callable[[int, Scale], nn.Module]
     head: str
     class_branch = "cv3"
     evaluation = Suppression(confidence=0.001, iou=0.7, most=300)
 
     def __init__(
         self,
-        architecture,
-        classes,
+        architecture: str,
+        classes: Sequence[str],
         *,
-        input_size=(640, 640),
-        depth=None,
-        width=None,
-        sides="rounded",
+        input_size: Sequence[int] = (640, 640),
+        depth: float | None = None,
+        width: float | None = None,
+        sides: str = "rounded",
     ):
         """A network without training.
 
-        depth, width: multiples, for the name of the family without a size (default: those of
-            size n).
-        sides: how the letterbox makes resized sides whole: "rounded" as the publisher's, or
-            "truncated".
+        Args:
+            depth, width: multiples, for the name of the family without a size; by default those
+                of size n.
+            sides: how the letterbox makes resized sides whole: "rounded" as the publisher's, or
+                "truncated".
         """
         depth, width, options = multiples(architecture, self.sizes, self.usual, depth, width)
         scale = self.sizes.get(architecture, Scale(depth, width))

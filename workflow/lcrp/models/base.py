@@ -5,6 +5,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -115,7 +116,7 @@ class Model:
         network = copy.deepcopy(self.network)
         for module in network.modules():
             if getattr(module, "inplace", False):
-                module.inplace = False
+                module.inplace = False  # type: ignore[assignment]
         return network
 
     def decode(
@@ -157,11 +158,11 @@ class Model:
         return state
 
     @classmethod
-    def class_count(cls, state: dict[str, Tensor]) -> int | None:
+    def class_count(cls, state: Mapping[str, Tensor]) -> int | None:
         """How many classes the head in a state dict has, or None if it has no such head."""
         raise NotImplementedError
 
-    def _valid_size(self, size):
+    def _valid_size(self, size: Sequence[int]) -> tuple[int, int]:
         try:
             sides = tuple(operator.index(side) for side in size)
         except TypeError:
@@ -178,7 +179,8 @@ class Model:
                 f"input_size: {given} does not suit {self.architecture}; "
                 f"give height and width in pixels, {needed}"
             )
-        return sides
+        height, width = sides
+        return height, width
 
 
 class SegmentationModel(Model):
@@ -187,7 +189,7 @@ class SegmentationModel(Model):
     task = "segmentation"
 
     @torch.no_grad()
-    def decode(self, outputs, *, threshold=0.25):
+    def decode(self, outputs: Sequence[Tensor], *, threshold: float = 0.25) -> list[Segmentation]:
         return [Segmentation(logits, logits.argmax(dim=0)) for logits in outputs[0]]
 
 
@@ -214,23 +216,23 @@ class DetectionModel(Model):
     task = "detection"
 
     @torch.no_grad()
-    def decode(self, outputs, *, threshold=0.25) -> list[Detections]:
+    def decode(self, outputs: Sequence[Tensor], *, threshold: float = 0.25) -> list[Detections]:
         return [
             self._candidates([output[image] for output in outputs], threshold)
             for image in range(len(outputs[0]))
         ]
 
     @torch.no_grad()
-    def detect(self, outputs) -> list[Detections]:
+    def detect(self, outputs: Sequence[Tensor]) -> list[Detections]:
         return [
             self._evaluated([output[image] for output in outputs])
             for image in range(len(outputs[0]))
         ]
 
-    def _candidates(self, outputs, threshold) -> Detections:
+    def _candidates(self, outputs: list[Tensor], threshold: float) -> Detections:
         raise NotImplementedError
 
-    def _evaluated(self, outputs) -> Detections:
+    def _evaluated(self, outputs: list[Tensor]) -> Detections:
         raise NotImplementedError
 
 
@@ -249,10 +251,10 @@ def spread_layers(
         count: how many names.
     """
     part = without_values(part)
-    names = []
+    names: list[str] = []
 
-    def note(name):
-        def hook(module, inputs, output):
+    def note(name: str) -> Callable:
+        def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
             if output.shape[-2:].numel() > 1 and name not in names:
                 names.append(name)
 

@@ -33,7 +33,7 @@ def convert(
     The file carries the metadata entry "lcrp": JSON with architecture, options, classes. The
     manifest `<stem>.json` holds these and: source (name), source_sha256, sha256 (of the written
     file), task, format, wrappers, prefix, model_class, classes_found, renamed (keys), dropped
-    (keys, with reasons), why (reasons of prefix and renamed).
+    (keys, with reasons), why (reasons of prefix, renamed and folded).
     Both files appear whole or not at all.
 
     Args:
@@ -95,11 +95,16 @@ def convert(
 def compare_keys(state: Mapping, weights: Mapping) -> tuple[dict, dict]:
     """How the keys of a checkpoint became those of the network: (renamed, dropped), with reasons.
 
-    A dropped key is one whose values the network computes itself or does not use.
+    A dropped key is one whose values the network computes itself or does not use. The bias of a
+    convolution into which a batch norm was folded is renamed to that of a batch norm.
     """
     renamed, dropped = {}, {}
     for key in state:
         if key in weights:
+            continue
+        norm = f"{key.removesuffix('conv.bias')}bn.bias"
+        if key.endswith(".conv.bias") and norm in weights and norm not in state:
+            renamed[key] = norm
             continue
         longer = [name for name in weights if name.endswith(f".{key}") and name not in state]
         if len(longer) == 1 and weights[longer[0]].shape == state[key].shape:
@@ -113,7 +118,12 @@ def _reasons(prefix, renamed):
     reasons = {}
     if prefix:
         reasons["prefix"] = f"training wrapped the network in a module, which put {prefix} before"
-    if renamed:
+    folded = [key for key, name in renamed.items() if not name.endswith(key)]
+    if folded:
+        reasons["folded"] = (
+            "its batch norms were folded into the convolutions; neutral ones hold the biases"
+        )
+    if len(renamed) > len(folded):
         reasons["renamed"] = "the file holds the network without the modules around it"
     return reasons
 

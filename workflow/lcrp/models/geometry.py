@@ -1,5 +1,6 @@
 """The way between the pixels of an image and those of a network's input."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,23 +64,23 @@ class Geometry:
         Bilinear between input pixels; padding is cut off, and parts of the image that the
         network did not see are 0.
         """
-        values = np.asarray(values, dtype=np.float32)
-        if values.shape != self.input:
-            raise ValueError(f"map of shape {values.shape} for an input of {self.input}")
+        given = np.asarray(values, dtype=np.float32)
+        if given.shape != self.input:
+            raise ValueError(f"map of shape {given.shape} for an input of {self.input}")
         (rows, row_weights, rows_seen), (columns, column_weights, columns_seen) = (
             _bilinear(self.original[axis], self._content(axis), scale, offset)
             for axis, (scale, offset) in enumerate(self._rows_and_columns())
         )
-        above, below = values[rows[0]], values[rows[1]]
-        values = above * (1 - row_weights)[:, None] + below * row_weights[:, None]
-        left, right = values[:, columns[0]], values[:, columns[1]]
-        values = left * (1 - column_weights) + right * column_weights
-        return values * (rows_seen[:, None] & columns_seen)
+        above, below = given[rows[0]], given[rows[1]]
+        lines = above * (1 - row_weights)[:, None] + below * row_weights[:, None]
+        left, right = lines[:, columns[0]], lines[:, columns[1]]
+        filled = left * (1 - column_weights) + right * column_weights
+        return filled * (rows_seen[:, None] & columns_seen)
 
-    def _rows_and_columns(self):
+    def _rows_and_columns(self) -> Iterator[tuple[float, float]]:
         return zip(reversed(self.scale), reversed(self.offset), strict=True)
 
-    def _content(self, axis):
+    def _content(self, axis: int) -> tuple[int, int]:
         """First and last input index along an axis that shows the image, not padding."""
         scale, offset = list(self._rows_and_columns())[axis]
         first = max(0, int(np.ceil(offset - 0.5)))
@@ -87,11 +88,13 @@ class Geometry:
         return first, max(first, min(self.input[axis] - 1, last))
 
 
-def _within(indices, length):
+def _within(indices: np.ndarray, length: int) -> np.ndarray:
     return (indices >= 0) & (indices < length)
 
 
-def _bilinear(length, content, scale, offset):
+def _bilinear(
+    length: int, content: tuple[int, int], scale: float, offset: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Indices (2, length), weights of the second, and whether the network saw the pixel."""
     first, last = content
     position = (np.arange(length) + 0.5) * scale + offset

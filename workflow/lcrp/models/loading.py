@@ -2,9 +2,10 @@
 
 import inspect
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -12,47 +13,17 @@ from torch.overrides import TorchFunctionMode
 from lcrp.checkpoints import read_checkpoint
 from lcrp.checkpoints.neighbours import neighbour
 from lcrp.checkpoints.recognition import recognise
+from lcrp.configuration.architectures import ARCHITECTURES
 from lcrp.errors import InputError, nearest
 from lcrp.models.base import Model
-
-HOMES = {  # architecture: module and class
-    "unet": ("unet", "UNet"),
-    "deeplabv3plus": ("deeplabv3plus", "DeepLabV3Plus"),
-    **{f"yolov5{size}": ("yolov5", "YOLOv5") for size in ("n", "s", "m", "l", "x", "")},
-    **{f"yolov5{size}6": ("yolov5_p6", "YOLOv5P6") for size in ("n", "s", "m", "l", "x")},
-    **{f"yolov6{size}": ("yolov6", "YOLOv6") for size in ("s", "")},
-    **{f"yolov8{size}": ("yolov8", "YOLOv8") for size in ("n", "s", "m", "l", "x", "")},
-    **{f"yolo11{size}": ("yolo11", "YOLO11") for size in ("n", "s", "m", "l", "x", "")},
-    **{f"yolo26{size}": ("yolo26", "YOLO26") for size in ("n", "s", "m", "l", "x", "")},
-    "ssd512": ("ssd", "SSD512"),
-    **{
-        name: ("torchvision_models", "TorchvisionSegmentation")
-        for name in (
-            "deeplabv3_resnet50",
-            "deeplabv3_resnet101",
-            "deeplabv3_mobilenet_v3_large",
-            "fcn_resnet50",
-            "fcn_resnet101",
-            "lraspp_mobilenet_v3_large",
-        )
-    },
-    **{
-        name: ("torchvision_models", "TorchvisionSSD")
-        for name in ("ssd300_vgg16", "ssdlite320_mobilenet_v3_large")
-    },
-    **{
-        f"smp_{name}": ("smp_models", "SMPModel")
-        for name in ("unetplusplus", "linknet", "fpn", "deeplabv3plus")
-    },
-}
 
 
 def architectures() -> tuple[str, ...]:
     """The names that `load_model` and `build_model` know."""
-    return tuple(HOMES)
+    return tuple(ARCHITECTURES)
 
 
-def build_model(name: str, classes: Sequence[str] | int | None = None, **options) -> Model:
+def build_model(name: str, classes: Sequence[str] | int | None = None, **options: Any) -> Model:
     """A model without training.
 
     Args:
@@ -81,7 +52,7 @@ def load_model(
     weights: str | os.PathLike | Mapping[str, torch.Tensor],
     *,
     classes: Sequence[str] | int | None = None,
-    **options,
+    **options: Any,
 ) -> Model:
     """A model with weights.
 
@@ -122,20 +93,24 @@ class _Uninitialised(TorchFunctionMode):
     For a network all of whose values are about to be replaced.
     """
 
-    def __torch_function__(self, function, types, args=(), kwargs=None):
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         if function.__name__ in ("normal_", "uniform_", "trunc_normal_", "kaiming_uniform_"):
             return args[0] if args else kwargs["tensor"]
         return function(*args, **(kwargs or {}))
 
 
-def _family(name):
-    if name not in HOMES:
-        raise InputError(f"{name}: no such architecture; nearest: {nearest(name, HOMES)}")
-    module, attribute = HOMES[name]
+def _family(name: str) -> Any:
+    if name not in ARCHITECTURES:
+        raise InputError(f"{name}: no such architecture; nearest: {nearest(name, ARCHITECTURES)}")
+    module, attribute = ARCHITECTURES[name]
     return getattr(import_module(f"lcrp.models.{module}"), attribute)
 
 
-def _class_names(family, name, classes):
+def _class_names(
+    family: type[Model], name: str, classes: Sequence[str] | int | None
+) -> tuple[str, ...]:
     if classes is None:
         classes = family.usual_classes(name)
         if classes is None:
@@ -150,7 +125,7 @@ def _class_names(family, name, classes):
     return tuple(str(c) for c in classes)
 
 
-def _plain(state):
+def _plain(state: Mapping[str, Any]) -> dict[str, torch.Tensor]:
     """Keys without the prefix of data-parallel training, and values in float32."""
     keys = list(state)
     prefix = "module." if keys and all(key.startswith("module.") for key in keys) else ""
@@ -161,7 +136,7 @@ def _plain(state):
     return plain
 
 
-def _check(source, model, state):
+def _check(source: str, model: Model, state: dict[str, torch.Tensor]) -> None:
     """Raise InputError unless the state dict has exactly what the network needs.
 
     Counts of seen batches, which nothing reads, are filled in where they are missing.
@@ -182,7 +157,15 @@ def _check(source, model, state):
             raise InputError(f"{source}: {key} holds NaN or infinite values; use another file")
 
 
-def _mismatch(source, model, state, expected, missing, surplus, differing):
+def _mismatch(
+    source: str,
+    model: Model,
+    state: Mapping[str, torch.Tensor],
+    expected: Mapping[str, torch.Tensor],
+    missing: Sequence[str],
+    surplus: Sequence[str],
+    differing: Sequence[str],
+) -> str:
     name = model.architecture
     near = neighbour(state)
     if near:
@@ -210,11 +193,11 @@ def _mismatch(source, model, state, expected, missing, surplus, differing):
     return f"{source}: does not fit {name}: {', '.join(filter(None, facts))}; {remedy}"
 
 
-def _some(keys, what, describe):
+def _some(keys: Sequence[str], what: str, describe: Callable[[str], str]) -> str:
     if not keys:
         return ""
     return f"{len(keys)} keys {what} ({describe(keys[0])}{', ...' if len(keys) > 1 else ''})"
 
 
-def _shape(tensor):
+def _shape(tensor: torch.Tensor) -> str:
     return "x".join(str(side) for side in tensor.shape) or "scalar"

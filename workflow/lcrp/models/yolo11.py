@@ -4,6 +4,9 @@ Jocher et al. 2024, https://github.com/ultralytics/ultralytics. Written from the
 configuration; the module names are those of the published checkpoints.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import nn
 
@@ -27,7 +30,7 @@ class Attention(nn.Module):
     Every head has queries and keys of half the size of its values.
     """
 
-    def __init__(self, channels):
+    def __init__(self, channels: int):
         super().__init__()
         self.heads = max(channels // HEAD_CHANNELS, 1)
         self.values = channels // self.heads
@@ -47,7 +50,7 @@ class Attention(nn.Module):
 class PSABlock(nn.Module):
     """Attention, then two 1x1 convolutions, each added to what it reads."""
 
-    def __init__(self, channels):
+    def __init__(self, channels: int):
         super().__init__()
         self.attn = Attention(channels)
         self.ffn = nn.Sequential(
@@ -62,7 +65,7 @@ class PSABlock(nn.Module):
 class C2PSA(nn.Module):
     """Two halves, the second one through attention, then mixed."""
 
-    def __init__(self, channels, repeats):
+    def __init__(self, channels: int, repeats: int):
         super().__init__()
         hidden = channels // 2
         self.cv1 = Conv(channels, 2 * hidden)
@@ -74,10 +77,14 @@ class C2PSA(nn.Module):
         return self.cv2(torch.cat([first, self.m(second)], dim=1))
 
 
-def c3k2(inputs, outputs, repeats, *, nested, share=0.5):
-    """C2f on small blocks: C3 blocks of two 3x3 bottlenecks where nested, else bottlenecks.
+def c3k2(inputs: int, outputs: int, repeats: int, *, nested: bool, share: float = 0.5) -> C2f:
+    """C2f on small blocks.
 
-    share: of the outputs that each half has.
+    Args:
+        inputs, outputs: channels.
+        repeats: how many blocks.
+        nested: whether they are C3 blocks of two 3x3 bottlenecks, or bottlenecks.
+        share: of the outputs that each half has.
     """
     hidden = int(outputs * share)
 
@@ -89,41 +96,65 @@ def c3k2(inputs, outputs, repeats, *, nested, share=0.5):
     return C2f(inputs, outputs, hidden, [block() for _ in range(repeats)])
 
 
+def pyramid(
+    scale: Scale,
+    *,
+    nested: bool,
+    pooling: Callable[[int], nn.Module],
+    last: Callable[[int, int], nn.Module],
+    head: Callable[[tuple[int, int, int]], nn.Module],
+) -> list[nn.Module]:
+    """The layers of YOLO11 and of its successor, around those in which they differ.
+
+    Args:
+        scale: of the network.
+        nested: whether the blocks of the neck are, see `c3k2`.
+        pooling: makes the layer at the end of the backbone, of its channels.
+        last: makes the last block before the head, of its inputs and outputs.
+        head: makes the head, of the channels of its inputs.
+    """
+    c64, c128, c256, c512, c1024 = (scale.channels(c) for c in (64, 128, 256, 512, 1024))
+    large, twice = scale.large, scale.repeats(2)
+    return [
+        Conv(3, c64, 3, 2),
+        Conv(c64, c128, 3, 2),
+        c3k2(c128, c256, twice, nested=large, share=0.25),
+        Conv(c256, c256, 3, 2),
+        c3k2(c256, c512, twice, nested=large, share=0.25),
+        Conv(c512, c512, 3, 2),
+        c3k2(c512, c512, twice, nested=True),
+        Conv(c512, c1024, 3, 2),
+        c3k2(c1024, c1024, twice, nested=True),
+        pooling(c1024),
+        C2PSA(c1024, twice),
+        nn.Upsample(scale_factor=2, mode="nearest"),
+        Concat(),
+        c3k2(c1024 + c512, c512, twice, nested=nested),
+        nn.Upsample(scale_factor=2, mode="nearest"),
+        Concat(),
+        c3k2(2 * c512, c256, twice, nested=nested),
+        Conv(c256, c256, 3, 2),
+        Concat(),
+        c3k2(c256 + c512, c512, twice, nested=nested),
+        Conv(c512, c512, 3, 2),
+        Concat(),
+        last(c512 + c1024, c1024),
+        head((c256, c512, c1024)),
+    ]
+
+
 class Network(Layers):
     """Images (B, 3, H, W) to raw boxes (B, 64, h, w) and class logits (B, C, h, w) per stride."""
 
-    def __init__(self, classes, scale):
-        c64, c128, c256, c512, c1024 = (scale.channels(c) for c in (64, 128, 256, 512, 1024))
-        large, twice = scale.large, scale.repeats(2)
-        super().__init__(
-            [
-                Conv(3, c64, 3, 2),
-                Conv(c64, c128, 3, 2),
-                c3k2(c128, c256, twice, nested=large, share=0.25),
-                Conv(c256, c256, 3, 2),
-                c3k2(c256, c512, twice, nested=large, share=0.25),
-                Conv(c512, c512, 3, 2),
-                c3k2(c512, c512, twice, nested=True),
-                Conv(c512, c1024, 3, 2),
-                c3k2(c1024, c1024, twice, nested=True),
-                SPPF(c1024),
-                C2PSA(c1024, twice),
-                nn.Upsample(scale_factor=2, mode="nearest"),
-                Concat(),
-                c3k2(c1024 + c512, c512, twice, nested=large),
-                nn.Upsample(scale_factor=2, mode="nearest"),
-                Concat(),
-                c3k2(2 * c512, c256, twice, nested=large),
-                Conv(c256, c256, 3, 2),
-                Concat(),
-                c3k2(c256 + c512, c512, twice, nested=large),
-                Conv(c512, c512, 3, 2),
-                Concat(),
-                c3k2(c512 + c1024, c1024, twice, nested=True),
-                Detect((c256, c512, c1024), classes, depthwise=True),
-            ],
-            SOURCES,
+    def __init__(self, classes: int, scale: Scale):
+        layers = pyramid(
+            scale,
+            nested=scale.large,
+            pooling=SPPF,
+            last=partial(c3k2, repeats=scale.repeats(2), nested=True),
+            head=partial(Detect, classes=classes, depthwise=True),
         )
+        super().__init__(layers, SOURCES)
 
 
 class YOLO11(AnchorFreeYOLO):

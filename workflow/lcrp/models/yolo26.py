@@ -5,12 +5,15 @@ configuration; the module names are those of the published checkpoints, whose he
 (`cv2`, `cv3`) are left out.
 """
 
-from torch import nn
+from collections.abc import Sequence
+from functools import partial
 
-from lcrp.models.anchor_free import AnchorFreeYOLO, Scale, box_branches, by_level, class_branches
+from torch import Tensor, nn
+
+from lcrp.models.anchor_free import Scale, box_branches, by_level, class_branches
 from lcrp.models.boxes import ranked
-from lcrp.models.yolo11 import C2PSA, SOURCES, PSABlock, c3k2
-from lcrp.models.yolo_blocks import SPPF, Bottleneck, C2f, Concat, Conv, Layers
+from lcrp.models.yolo11 import SOURCES, YOLO11, PSABlock, pyramid
+from lcrp.models.yolo_blocks import SPPF, Bottleneck, C2f, Layers
 
 SIZES = {
     "yolo26n": Scale(0.5, 0.25),
@@ -25,7 +28,7 @@ FOR_TRAINING = ("model.23.cv2.", "model.23.cv3.")
 class OneToOne(nn.Module):
     """Per level, the four distances to the sides of the boxes, and the class logits."""
 
-    def __init__(self, channels, classes):
+    def __init__(self, channels: Sequence[int], classes: int):
         super().__init__()
         self.one2one_cv2 = box_branches(channels, bins=1)
         self.one2one_cv3 = class_branches(channels, classes, depthwise=True)
@@ -33,12 +36,12 @@ class OneToOne(nn.Module):
     def forward(self, features):
         return by_level(features, self.one2one_cv2, self.one2one_cv3)
 
-    def distances(self, raw):
+    def distances(self, raw: Tensor) -> Tensor:
         """Left, top, right, bottom (4, n) in cells: the raw boxes themselves."""
         return raw
 
 
-def attending(inputs, outputs):
+def attending(inputs: int, outputs: int) -> C2f:
     """C2f on one block: a bottleneck, then attention."""
     hidden = outputs // 2
     block = nn.Sequential(
@@ -50,54 +53,24 @@ def attending(inputs, outputs):
 class Network(Layers):
     """Images (B, 3, H, W) to raw boxes (B, 4, h, w) and class logits (B, C, h, w) per stride."""
 
-    def __init__(self, classes, scale):
-        c64, c128, c256, c512, c1024 = (scale.channels(c) for c in (64, 128, 256, 512, 1024))
-        large, twice = scale.large, scale.repeats(2)
-        super().__init__(
-            [
-                Conv(3, c64, 3, 2),
-                Conv(c64, c128, 3, 2),
-                c3k2(c128, c256, twice, nested=large, share=0.25),
-                Conv(c256, c256, 3, 2),
-                c3k2(c256, c512, twice, nested=large, share=0.25),
-                Conv(c512, c512, 3, 2),
-                c3k2(c512, c512, twice, nested=True),
-                Conv(c512, c1024, 3, 2),
-                c3k2(c1024, c1024, twice, nested=True),
-                SPPF(c1024, activation=False, shortcut=True),
-                C2PSA(c1024, twice),
-                nn.Upsample(scale_factor=2, mode="nearest"),
-                Concat(),
-                c3k2(c1024 + c512, c512, twice, nested=True),
-                nn.Upsample(scale_factor=2, mode="nearest"),
-                Concat(),
-                c3k2(2 * c512, c256, twice, nested=True),
-                Conv(c256, c256, 3, 2),
-                Concat(),
-                c3k2(c256 + c512, c512, twice, nested=True),
-                Conv(c512, c512, 3, 2),
-                Concat(),
-                attending(c512 + c1024, c1024),
-                OneToOne((c256, c512, c1024), classes),
-            ],
-            SOURCES,
+    def __init__(self, classes: int, scale: Scale):
+        layers = pyramid(
+            scale,
+            nested=True,
+            pooling=partial(SPPF, activation=False, shortcut=True),
+            last=attending,
+            head=partial(OneToOne, classes=classes),
         )
+        super().__init__(layers, SOURCES)
 
 
-class YOLO26(AnchorFreeYOLO):
+class YOLO26(YOLO11):
     """YOLO26 with its decoding."""
 
     sizes = SIZES
     usual = "yolo26n"
     built = Network
-    head = "model.23"
     class_branch = "one2one_cv3"
-    # The three inputs of the head, through one of which all relevance passes, and the end of the
-    # backbone.
-    default_layers = (
-        "model.10.cv2.conv", "model.16.cv2.conv", "model.19.cv2.conv", "model.22.cv2.conv",
-    )  # fmt: skip
-    example_layer = "model.10.cv2.conv"
 
     @classmethod
     def adapted(cls, state):

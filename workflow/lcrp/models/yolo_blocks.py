@@ -5,22 +5,36 @@ checkpoints.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 EPS = 1e-3
 
 
 class Conv(nn.Module):
-    """Convolution without bias, batch norm, SiLU.
-
-    depthwise: every channel alone. activation: whether there is the SiLU.
-    """
+    """Convolution without bias, batch norm, SiLU."""
 
     def __init__(
-        self, inputs, outputs, kernel=1, stride=1, padding=None, *, depthwise=False, activation=True
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int = 1,
+        stride: int = 1,
+        padding: int | None = None,
+        *,
+        depthwise: bool = False,
+        activation: bool = True,
     ):
+        """A block without training.
+
+        Args:
+            inputs, outputs: channels.
+            padding: by default half of the kernel.
+            depthwise: whether every channel is convolved alone.
+            activation: whether there is the SiLU.
+        """
         super().__init__()
         padding = kernel // 2 if padding is None else padding
         groups = inputs if depthwise else 1
@@ -33,12 +47,17 @@ class Conv(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Two convolutions, `hidden` channels between them; plus the input where there is a shortcut.
+    """Two convolutions; plus the input where there is a shortcut."""
 
-    hidden: as many as there are channels where it is not given.
-    """
-
-    def __init__(self, channels, shortcut, *, kernels=(1, 3), hidden=None):
+    def __init__(
+        self,
+        channels: int,
+        shortcut: bool,
+        *,
+        kernels: tuple[int, int] = (1, 3),
+        hidden: int | None = None,
+    ):
+        """A block without training; `hidden` are the channels between, by default all."""
         super().__init__()
         hidden = channels if hidden is None else hidden
         self.cv1 = Conv(channels, hidden, kernels[0])
@@ -53,7 +72,14 @@ class Bottleneck(nn.Module):
 class C3(nn.Module):
     """Half of the channels through bottlenecks, half past them, then mixed."""
 
-    def __init__(self, inputs, outputs, repeats, shortcut=True, kernels=(1, 3)):
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        repeats: int,
+        shortcut: bool = True,
+        kernels: tuple[int, int] = (1, 3),
+    ):
         super().__init__()
         hidden = outputs // 2
         self.cv1 = Conv(inputs, hidden)
@@ -67,12 +93,10 @@ class C3(nn.Module):
 
 
 class C2f(nn.Module):
-    """Two halves, blocks in a row on the second one; halves and what each block makes, mixed.
+    """Two halves, blocks in a row on the second one; halves and what each block makes, mixed."""
 
-    blocks: modules from `hidden` channels to `hidden` channels.
-    """
-
-    def __init__(self, inputs, outputs, hidden, blocks):
+    def __init__(self, inputs: int, outputs: int, hidden: int, blocks: Sequence[nn.Module]):
+        """A block without training; `blocks` go from `hidden` channels to as many."""
         super().__init__()
         self.cv1 = Conv(inputs, 2 * hidden)
         self.cv2 = Conv((2 + len(blocks)) * hidden, outputs)
@@ -89,7 +113,13 @@ class C2f(nn.Module):
 class SPPF(nn.Module):
     """Spatial pyramid pooling: a chain of three 5x5 max pools, all four stages mixed."""
 
-    def __init__(self, channels, *, activation=True, shortcut=False):
+    def __init__(self, channels: int, *, activation: bool = True, shortcut: bool = False):
+        """A block without training.
+
+        Args:
+            activation: whether there is one before the pools.
+            shortcut: whether the input is added to the output.
+        """
         super().__init__()
         hidden = channels // 2
         self.cv1 = Conv(channels, hidden, activation=activation)
@@ -113,12 +143,10 @@ class Concat(nn.Module):
 
 
 class Layers(nn.Module):
-    """A network as a list of layers, each on the one before.
+    """A network as a list of layers, each on the one before."""
 
-    sources: {layer: those that it reads instead}.
-    """
-
-    def __init__(self, layers, sources):
+    def __init__(self, layers: Sequence[nn.Module], sources: Mapping[int, Sequence[int]]):
+        """A network of these layers; `sources` are the layers that one reads instead."""
         super().__init__()
         self.model = nn.ModuleList(layers)
         self.sources = sources
@@ -134,17 +162,17 @@ class Layers(nn.Module):
         return x
 
 
-def rounded_up(channels):
+def rounded_up(channels: float) -> int:
     """The next multiple of 8."""
     return math.ceil(channels / 8) * 8
 
 
-def repeated(depth, repeats):
+def repeated(depth: float, repeats: int) -> int:
     """How often a block is repeated under a depth multiple."""
     return max(round(depth * repeats), 1)
 
 
-def with_batch_norms(state):
+def with_batch_norms(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """State dict with a batch norm for every `conv` whose own was folded into weight and bias.
 
     These batch norms carry the bias and scale by one. Their variance is what leaves 1 with the

@@ -1,5 +1,6 @@
 """What the YOLO models share: their input, and which of their boxes are kept."""
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from lcrp.errors import InputError
@@ -19,7 +20,8 @@ MOST_BEFORE_SUPPRESSION = 30000
 class YOLO(DetectionModel):
     """A detector whose boxes have independent class scores, and an objectness up to release 6.
 
-    candidates, evaluation: what is kept for targets, and as the family's own evaluation does.
+    Attributes:
+        candidates, evaluation: what is kept for targets, and by the family's own evaluation.
     """
 
     candidates = CANDIDATES
@@ -68,11 +70,22 @@ class YOLO(DetectionModel):
         raise NotImplementedError
 
 
-def multiples(architecture, sizes, usual, depth, width):
+def multiples(
+    architecture: str,
+    sizes: Mapping[str, Sequence],
+    usual: str,
+    depth: float | None,
+    width: float | None,
+) -> tuple[float, float, dict]:
     """Depth and width multiples of an architecture, and the options that say so.
 
-    sizes: {architecture: (depth, width, ...)} of those that have fixed ones; the name of the
-        family alone takes `depth` and `width`, by default those of the size `usual`.
+    Args:
+        sizes: {architecture: (depth, width, ...)} of those that have fixed ones; the name of the
+            family alone takes `depth` and `width`.
+        usual: the size whose multiples are the default.
+
+    Raises:
+        InputError: multiples are given for an architecture that has fixed ones.
     """
     if architecture in sizes:
         if (depth, width) != (None, None):

@@ -98,9 +98,12 @@ class Network(Layers):
 class YOLOv5(YOLO):
     """YOLOv5 with its decoding.
 
-    sizes: {architecture: depth and width multiples} of the published ones. usual: the one that a
-    network of other multiples starts from. built: the network of (count of classes, depth, width,
-    anchors). strides, anchors: of its outputs. head: where its head is.
+    Attributes:
+        sizes: {architecture: depth and width multiples} of the published ones.
+        usual: the one that a network of other multiples starts from.
+        built: makes the network of (count of classes, depth, width, anchors).
+        strides, anchors: of its outputs.
+        head: where its head is.
     """
 
     sizes = SIZES

@@ -22,7 +22,7 @@ SOURCES = {11: (10, 6), 14: (13, 4), 17: (16, 12), 20: (19, 9), 22: (15, 18, 21)
 class Network(Layers):
     """Images (B, 3, H, W) to raw boxes (B, 64, h, w) and class logits (B, C, h, w) per stride."""
 
-    def __init__(self, classes, scale):
+    def __init__(self, classes: int, scale: Scale):
         c64, c128, c256, c512, c1024 = (scale.channels(c) for c in (64, 128, 256, 512, 1024))
 
         def c2f(inputs, outputs, repeats, shortcut=False):

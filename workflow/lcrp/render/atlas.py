@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lcrp.files import file_name
+from lcrp.file_names import FileNames
 from lcrp.render.concepts import reference_tile
 
 TILE = 112  # pixels
@@ -34,6 +34,7 @@ def draw_atlas(
     shutil.rmtree(draft, ignore_errors=True)
     store = references.store
     strips = {layer: {} for layer in layers}
+    layer_files, class_files = FileNames(store.layers), FileNames(store.classes)
     try:
         keys = _drawn(store, layers, concepts, leading)
         for start in progress(range(0, len(keys), TOGETHER)):
@@ -43,11 +44,11 @@ def draw_atlas(
                 if not tiles:
                     continue
                 name = f"{concept}" if class_index is None else f"{concept}-{class_index}"
-                path = draft / file_name(layer) / f"{name}.webp"
+                path = draft / layer_files[layer] / f"{name}.webp"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 strip(tiles).save(path, quality=80, method=4)
                 strips[layer][name] = [
-                    [tile.image_id, file_name(tile.class_name)] for tile in tiles
+                    [tile.image_id, class_files.get(tile.class_name, "")] for tile in tiles
                 ]
         draft.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"tile": TILE, "strips": strips}, separators=(",", ":"))

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lcrp.context.aggregation import target_notes
+from lcrp.context.context_columns import NONE
 from lcrp.errors import InputError
-from lcrp.files import file_name
+from lcrp.file_names import FileNames
 from lcrp.render.figure import save_figure
 
 TOGETHER = 24  # explanations that are held in memory, and share their reference images
@@ -45,9 +47,8 @@ def chosen_targets(store, images) -> list[tuple[str, str]]:
 def most_context_dependent(store, layer, count, without=()) -> list[tuple[str, str]]:
     """(image id, target name) of the predictions with most relevance outside their object.
 
-    Of the targets that meet an annotated object (IoU at least 0.5), by the share of the relevance
-    of a layer's concepts; one of an image and at most a third of them of one class. without:
-    pairs that are not taken.
+    Of the targets that have a context score, by the share of the relevance of a layer's concepts;
+    one of an image and at most a third of them of one class. without: pairs that are not taken.
     """
     targets = store.targets
     if not count or not len(targets) or not store.holds(layer, "inside"):
@@ -55,9 +56,8 @@ def most_context_dependent(store, layer, count, without=()) -> list[tuple[str, s
     whole = "landed" if store.holds(layer, "landed") else "relevance"
     inside = np.nan_to_num(store.read(layer, "inside")).sum(axis=1, dtype=np.float64)
     total = np.nan_to_num(store.read(layer, whole)).sum(axis=1, dtype=np.float64)
-    met = targets["iou"].to_numpy(float) >= 0.5 if "iou" in targets else total > 0
-    met &= targets["class"].to_numpy() >= 0  # an imported store may not know it
-    usable = met & (total > 0) & np.isfinite(store.read(layer, "inside")).any(axis=1)
+    usable = (target_notes(store, [layer]) == NONE) & (total > 0)
+    usable &= targets["class"].to_numpy() >= 0  # an imported store may not know it
     share = np.where(usable, 1 - inside / np.where(total > 0, total, 1), -np.inf)
     ids = [str(id) for id in store.images["id"]]
     names = _target_names(store, targets)
@@ -77,7 +77,8 @@ def most_context_dependent(store, layer, count, without=()) -> list[tuple[str, s
 
 def _target_names(store, targets):
     """What targets of a store are called in file names."""
-    names = [file_name(store.classes[int(c)]) for c in targets["class"]]
+    files = FileNames(store.classes)
+    names = [files[store.classes[int(c)]] for c in targets["class"]]
     if store.attrs.get("target_mode") == "instance":
         names = [f"{name}-{int(n) + 1}" for name, n in zip(names, targets["instance"], strict=True)]
     return names

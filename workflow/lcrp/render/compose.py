@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from lcrp.configuration.analysis import Targets
+from lcrp.configuration.outputs import Explanations
 from lcrp.datasets import read_image
 from lcrp.errors import InputError, nearest
-from lcrp.files import file_name
+from lcrp.file_names import FileNames
 from lcrp.object_masks import MET, outside_share
 from lcrp.render.explanation import ConceptPart, Explanation, Marked, plain_box
 from lcrp.render.naming import Wanted, parse_target
@@ -28,10 +30,10 @@ class Settings:
     """
 
     layers: tuple[str, ...]
-    concepts: int | tuple[int, ...] = 3
-    references: int = 12
-    by: str = "relevance"
-    threshold: float = 0.25
+    concepts: int | tuple[int, ...] = Explanations().concepts
+    references: int = Explanations().references
+    by: str = Explanations().by
+    threshold: float = Targets().threshold
 
 
 class Composer:
@@ -139,7 +141,8 @@ class Composer:
             return []
         images, _ = self.model.preprocess(picture)
         found = self.explainer.predict(images[None]).targets(threshold=threshold)
-        return list(dict.fromkeys(file_name(target.class_name) for target in found))
+        files = FileNames(self.model.classes)
+        return list(dict.fromkeys(files[target.class_name] for target in found))
 
     def numbered(self, number, order="listed") -> str:
         """Id of the image that stands at a place of the dataset, counted from 0.

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from lcrp.errors import InputError
-from lcrp.files import file_name
+from lcrp.file_names import plain
 from lcrp.render.explanation import Reference
 
 CROP_BELOW = 0.1  # of the largest smoothed relevance: what the crop leaves out
@@ -171,7 +171,7 @@ class References:
         if self.folder is None:
             return None
         name = f"{concept}-{'all' if class_index is None else class_index}-{by}.npz"
-        return self.folder / file_name(layer) / name
+        return self.folder / plain(layer) / name
 
     def _read(self, layer, concept, class_index, count, by):
         path = self._path(layer, concept, class_index, by)

@@ -8,6 +8,8 @@ import numpy as np
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextToPath
 
+from lcrp import plotting  # noqa: F401  (no warning for every letter that the font lacks)
+
 SMALL, BODY, LARGE, TITLE = 10.5, 12.0, 13.5, 16.0  # points
 LINE = 1.32 / 72  # height of a line of text in inches per point
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,9 @@ from lcrp.store import open_store
 _STATIC = Path(__file__).parent / "static"
 
 
-def build_report(destination, inputs: ReportInputs, progress: Callable = iter) -> Path:
+def build_report(
+    destination: str | os.PathLike, inputs: ReportInputs, progress: Callable = iter
+) -> Path:
     """Builds the report into a folder, which is replaced as a whole when all pages are written.
 
     Args:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lcrp.files import file_name
+from lcrp.file_names import FileNames
 from lcrp.report.class_facts import RELEVANCE_UNIT, SHARE_UNIT, class_facts, describe_layers
 from lcrp.report.data_files import whole_numbers, write_data
-from lcrp.report.figures import class_slugs, collect
+from lcrp.report.figures import collect
 from lcrp.report.inputs import Atlas, Quality, ReportInputs
 from lcrp.report.interventions import collect_examples, picture_of
 from lcrp.report.table_data import columns_of, meanings_of, write_by_layer, write_table
@@ -38,8 +38,8 @@ class Names:
     def of(cls, store) -> Names:
         """The names of a store."""
         layers = list(store.layers)
-        slugs = dict(zip(layers, class_slugs(layers), strict=True))
-        return cls(layers, slugs, class_slugs(store.classes))
+        classes = FileNames(store.classes)
+        return cls(layers, dict(FileNames(layers)), [classes[name] for name in store.classes])
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ def write_site_data(report: Contents) -> None:
             "tables": report.tables,
             "examples": report.effect_examples,
             "experiment": str(report.store.attrs.get("experiment", "")),
-            "fileNames": [file_name(name) for name in report.store.classes],
+            "fileNames": report.names.of_class,
         },
     )
 
@@ -266,8 +266,8 @@ def _first_layer(inputs, layers, shown):
 
 def _copy_strips(atlas: Atlas, folder, names):
     for layer in atlas.strips:
-        source = atlas.folder / file_name(layer)
-        if source.is_dir() and layer in names.of_layer:
+        source = atlas.folder / names.of_layer.get(layer, "")
+        if layer in names.of_layer and source.is_dir():
             shutil.copytree(source, folder / "concepts" / names.of_layer[layer])
 
 

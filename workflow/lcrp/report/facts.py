@@ -12,17 +12,14 @@ STATUS_MEANING = {
     "ok": "explained",
     "no-target": "nothing to explain: no prediction of the wanted classes",
     "unreadable": "the image file cannot be read",
+    "wrong-size": "the image is of another size than its annotation says",
     "no-annotation": "no annotation; explained where something is predicted",
 }
 
 _FIGURES = {
-    "map": "mAP",
     "mAP": "mAP",
-    "map50": "mAP at IoU 0.5",
     "mAP50": "mAP at IoU 0.5",
-    "miou": "mean IoU",
     "mIoU": "mean IoU",
-    "mean_iou": "mean IoU",
     "pixel_accuracy": "pixel accuracy",
 }
 

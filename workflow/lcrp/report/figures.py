@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import pandas as pd
 from PIL import Image
 
 from lcrp.errors import InputError
-from lcrp.files import file_name
+from lcrp.file_names import FileNames
 from lcrp.render import read_summary
 
 THUMBNAIL = 300  # pixels, height limit of a panel
@@ -52,7 +51,9 @@ def collect(folder, destination) -> tuple[list[Shown], list[dict]]:
     folder, destination = Path(folder), Path(destination)
     shown, problems = [], []
     taken = set()
-    for image, target, problem in _listed(folder):
+    listed = list(_listed(folder))
+    images = FileNames(list(dict.fromkeys(image for image, _, _ in listed)))
+    for image, target, problem in listed:
         path = folder / image / f"{target}.png"
         try:
             if problem:
@@ -61,8 +62,9 @@ def collect(folder, destination) -> tuple[list[Shown], list[dict]]:
         except (InputError, OSError) as error:
             problems.append({"image": image, "target": target, "problem": str(error)})
             continue
-        name = _unused(f"{file_name(image)}-{file_name(target)}", taken)
-        figure = Path("figures", file_name(image), f"{file_name(target)}.png")
+        # Targets are named by files already.
+        name = _unused(f"{images[image]}-{target}", taken)
+        figure = Path("figures", images[image], f"{target}.png")
         thumbnail = Path("thumbnails", f"{name}.webp")
         for part in (figure, thumbnail):
             (destination / part).parent.mkdir(parents=True, exist_ok=True)
@@ -130,9 +132,3 @@ def _unused(name, taken):
         name = f"{stem}-{number}"
     taken.add(name.lower())
     return name
-
-
-def class_slugs(classes) -> list[str]:
-    """A file name for each class, different on any file system."""
-    taken = set()
-    return [_unused(re.sub(r"\.+$", "", file_name(name)) or "_", taken) for name in classes]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from lcrp.errors import InputError
+from lcrp.files import read_table
 from lcrp.report.facts import run_times
-from lcrp.report.table_data import existing, read_table
+from lcrp.report.table_data import existing
 
 # Columns of the tables that the pages read by name; all others are shown as they are.
 _READ = {
@@ -37,7 +39,7 @@ class Table:
         Raises:
             InputError: it cannot be read, or lacks a column that the pages read.
         """
-        rows = read_table(path)
+        rows = read_table(path, f"build the {name or 'same'} table again")
         absent = [column for column in _READ.get(name, ()) if column not in rows]
         if absent:
             raise InputError(f"{path}: has no column {absent[0]}; build the {name} table again")
@@ -86,7 +88,7 @@ class Quality:
             except (OSError, ValueError):
                 raise InputError(f"{figures}: no JSON; measure the quality again") from None
         if classes is not None:
-            table = read_table(classes)
+            table = read_table(classes, "measure the quality again")
             rows = {str(row["class"]): row for row in table.to_dict("records")}
             measured = [
                 name for name in table.columns if name not in ("class", "class_index", "index")
@@ -132,19 +134,19 @@ class ReportInputs:
     def read(
         cls,
         *,
-        store,
+        store: str | os.PathLike,
         title: str,
         caption: str = "",
         layer: str | None = None,
-        quality=None,
-        quality_classes=None,
+        quality: str | os.PathLike | None = None,
+        quality_classes: str | os.PathLike | None = None,
         tables: dict | None = None,
-        gallery=None,
-        atlas=None,
-        effect_examples=None,
-        verification=None,
-        swaps=None,
-        swap_examples=None,
+        gallery: str | os.PathLike | None = None,
+        atlas: str | os.PathLike | None = None,
+        effect_examples: str | os.PathLike | None = None,
+        verification: str | os.PathLike | None = None,
+        swaps: str | os.PathLike | None = None,
+        swap_examples: str | os.PathLike | None = None,
         benchmarks: dict | None = None,
     ) -> ReportInputs:
         """Reads the files of the attributes of the same name.

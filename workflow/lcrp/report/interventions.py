@@ -9,7 +9,7 @@ import pandas as pd
 from PIL import Image
 
 from lcrp.errors import InputError
-from lcrp.files import file_name
+from lcrp.files import read_table
 
 COLUMNS = ("class", "before", "after")
 
@@ -25,11 +25,7 @@ def collect_examples(folder, destination) -> dict[str, list[dict]]:
     """
     folder, destination = Path(folder), Path(destination)
     index = folder / "index.csv"
-    text = {name: str for name in ("class", "thing", "image", "intervention", "before", "after")}
-    try:
-        table = pd.read_csv(index, dtype=text, keep_default_na=False, na_values=[""])
-    except (OSError, ValueError) as error:
-        raise InputError(f"{index}: cannot be read ({error}); measure the effect again") from None
+    table = read_table(index, "measure the effect again")
     absent = [name for name in COLUMNS if name not in table]
     if absent:
         raise InputError(f"{index}: has no column {absent[0]}; measure the effect again")
@@ -40,9 +36,8 @@ def collect_examples(folder, destination) -> dict[str, list[dict]]:
             file = folder / str(row[name])
             if not file.is_file():
                 break
-            name = file_name(str(row[name]))
-            shutil.copyfile(file, destination / name)
-            pictures.append(picture_of(file, f"{destination.name}/{name}"))
+            shutil.copyfile(file, destination / file.name)
+            pictures.append(picture_of(file, f"{destination.name}/{file.name}"))
         if len(pictures) < 2:
             continue
         key = f"{row['class']}\n{_known(row.get('thing')) or ''}"

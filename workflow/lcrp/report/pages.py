@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 import lcrp
-from lcrp.files import file_name
+from lcrp.file_names import FileNames
 from lcrp.render.text import percent
 from lcrp.report.facts import key_figures, model_facts, status_counts
 
@@ -59,7 +59,7 @@ class _Pages:
         )
         self.environment.filters["percent"] = percent
         self.environment.filters["cell"] = _cell
-        self.environment.filters["file_name"] = file_name
+        self.environment.filters["file_name"] = FileNames(report.store.classes).__getitem__
         self.environment.globals.update(
             report=report,
             version=lcrp.__version__,

@@ -27,15 +27,6 @@ _ASIDE = {
 }  # fmt: skip
 
 
-def read_table(path) -> pd.DataFrame:
-    """A CSV table; identifiers stay text. Raises InputError if it cannot be read."""
-    text = {name: str for name in ("image", "image_id", "class", "layer", "thing")}
-    try:
-        return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a table ({error}); build it again") from None
-
-
 def meanings_of(name: str) -> dict[str, str]:
     """What the columns of a table mean, where the library says so."""
     return EFFECT_COLUMNS if name == "effects" else JOINED_COLUMNS.get(name, {})

@@ -5,7 +5,6 @@ and differ only in what surrounds them, shapes that appear on every context, and
 nearly always comes with a bicycle.
 """
 
-from lcrp.scenes.options import SceneOptions
 from lcrp.scenes.scene import Scene, draw_scene
 from lcrp.scenes.world import CONTEXTS, class_names, truth
 from lcrp.scenes.writing import SPLITS, write_scenes, write_split, write_truth
@@ -14,7 +13,6 @@ __all__ = [
     "CONTEXTS",
     "SPLITS",
     "Scene",
-    "SceneOptions",
     "class_names",
     "draw_scene",
     "truth",

@@ -131,7 +131,7 @@ def draw_scene(options, split, index):
     goes with a context.
 
     Args:
-        options: `SceneOptions`.
+        options: `Scenes`.
         split: "train" or "test".
         index: from 0.
 

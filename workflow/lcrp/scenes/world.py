@@ -49,7 +49,7 @@ def truth(options):
     """What is known by construction, for `truth.json`.
 
     Args:
-        options: `SceneOptions`.
+        options: `Scenes`.
 
     Returns:
         dict with `contexts`, `swaps` (context -> the context it is exchanged for) and `classes`:

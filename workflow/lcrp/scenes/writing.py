@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from pycocotools import mask as run_lengths
 
+from lcrp.configuration import Scenes, parse_entries
 from lcrp.files import whole
-from lcrp.scenes.options import SceneOptions
 from lcrp.scenes.scene import draw_scene
 from lcrp.scenes.world import CONTEXTS, class_names, label_of, truth
 
@@ -91,7 +91,7 @@ def _write_png(path, pixels):
 
 
 def write_split(
-    options: "SceneOptions | Mapping",
+    options: "Scenes | Mapping",
     split: str,
     directory: str | os.PathLike,
     workers: int = 1,
@@ -109,7 +109,7 @@ def write_split(
     that more scenes only add entries.
 
     Args:
-        options: `SceneOptions` or a dict of them.
+        options: `Scenes` or a dict of them.
         split: "train", "test" or "swapped".
         directory: replaced if it exists.
         workers: number of processes; the files do not depend on it.
@@ -118,7 +118,7 @@ def write_split(
     Returns:
         Path of the annotations.
     """
-    options = SceneOptions.from_config(options)
+    options = parse_entries(Scenes, options, "scenes")
     if split not in SPLITS:
         raise ValueError(f"split is {split!r}; choose from {', '.join(SPLITS)}")
     directory = Path(directory)
@@ -148,15 +148,16 @@ def _write_pictures(options, split, directory, workers, progress):
     return [write(index) for index in progress(range(count))]
 
 
-def write_truth(options: "SceneOptions | Mapping", path: str | os.PathLike) -> Path:
+def write_truth(options: "Scenes | Mapping", path: str | os.PathLike) -> Path:
     """Write `truth(options)` as JSON, whole or not at all; returns the path."""
     with whole(path) as part:
-        part.write_text(json.dumps(truth(SceneOptions.from_config(options)), indent=2) + "\n")
+        known = truth(parse_entries(Scenes, options, "scenes"))
+        part.write_text(json.dumps(known, indent=2) + "\n")
     return Path(path)
 
 
 def write_scenes(
-    options: "SceneOptions | Mapping",
+    options: "Scenes | Mapping",
     directory: str | os.PathLike,
     workers: int = 1,
     progress: Callable[[Sequence], Iterable] = iter,

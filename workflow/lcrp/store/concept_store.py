@@ -1,9 +1,11 @@
 """Reading a concept store: lazy arrays, and data frames that answer questions."""
 
 import os
+from collections.abc import Sequence
 from functools import cached_property
 from numbers import Integral
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -41,15 +43,15 @@ class ConceptStore:
         self.layers = list(self.attrs["layers"])
         self.classes = tuple(self.attrs.get("classes") or ())
         # Figures ask for one concept of many classes in a row: its column is read once.
-        self._last = (None, None)
+        self._last: tuple[Any, Any] = (None, None)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         rows = f"{len(self.targets)} targets of {len(self.images)} images"
         return f"<ConceptStore {self.path}: {rows}, {len(self.layers)} layers>"
 
@@ -75,7 +77,7 @@ class ConceptStore:
         return read_table(self.archive, "pairs")
 
     @cached_property
-    def zarr(self):
+    def zarr(self) -> Any:
         """The whole as a zarr group."""
         # Imported here: no step of the workflow needs it, and each would wait for it.
         import zarr
@@ -88,7 +90,7 @@ class ConceptStore:
         group = f"layers/{self._layer(name)}"
         return Layer(name, self.archive.attributes(group), lambda: self.zarr[group])
 
-    def _layer(self, name):
+    def _layer(self, name: str) -> str:
         if name not in self.layers:
             raise InputError(f"{self.path}: no layer {name!r}; {_hint(name, self.layers)}")
         return name
@@ -105,7 +107,7 @@ class ConceptStore:
             return self.classes.index(given)
         raise InputError(f"{self.path}: no class {given!r}; {_hint(given, self.classes)}")
 
-    def _concept(self, layer, concept):
+    def _concept(self, layer: str, concept: int) -> int:
         channels = self.archive.attributes(f"layers/{layer}")["channels"]
         if not isinstance(concept, Integral) or not 0 <= concept < channels:
             raise InputError(
@@ -114,7 +116,7 @@ class ConceptStore:
             )
         return int(concept)
 
-    def _target(self, target):
+    def _target(self, target: int) -> int:
         if not isinstance(target, Integral) or not 0 <= target < len(self.targets):
             raise InputError(
                 f"{self.path}: no target {target}; targets run from 0 to {len(self.targets) - 1}"
@@ -174,8 +176,8 @@ class ConceptStore:
         place = self._place(group, class_index)
         rows = self._ranked(f"{group}/index", place, concepts)
         if f"{group}/value" in self.archive:
-            parts = (self._ranked(f"{group}/{p}", place, concepts) for p in ("value", "position"))
-            return rows, *parts
+            value = self._ranked(f"{group}/value", place, concepts)
+            return rows, value, self._ranked(f"{group}/position", place, concepts)
         value, position = self._recorded(layer, by, concepts)
         return rows, pick(value, rows, np.nan), pick(position, rows, -1)
 
@@ -190,7 +192,7 @@ class ConceptStore:
         group = self._ranking(layer, by, class_index)
         return self._ranked(f"{group}/index", self._place(group, class_index), concepts)
 
-    def _place(self, group, class_index):
+    def _place(self, group: str, class_index: str | int | None) -> int | None:
         """Where the ranking of a class is: None for the one of all rows, -1 for nowhere."""
         if class_index is None:
             return None
@@ -198,7 +200,7 @@ class ConceptStore:
         number = np.flatnonzero(self.archive.read(f"{group}/class") == wanted)
         return int(number[0]) if number.size else -1
 
-    def _ranked(self, key, place, concepts):
+    def _ranked(self, key: str, place: int | None, concepts: slice) -> np.ndarray:
         if place is None:
             return self.archive.read(key, slice(None), concepts)
         if place < 0:
@@ -207,7 +209,7 @@ class ConceptStore:
             return np.empty((0, len(range(channels)[concepts])), dtype)
         return self.archive.read(key, slice(place, place + 1), slice(None), concepts)[0]
 
-    def _recorded(self, layer, by, concepts):
+    def _recorded(self, layer: str, by: str, concepts: slice) -> tuple[np.ndarray, np.ndarray]:
         """What a ranking is made of: values and positions (rows, concepts)."""
         if self._last[0] != (layer, by, concepts.start, concepts.stop):
             source, where, *_ = RANKED[_KINDS[by]]
@@ -241,14 +243,16 @@ class ConceptStore:
         if targets is None:
             targets = slice(None)
         if isinstance(targets, slice) and targets.step in (None, 1):
-            rows, chosen = targets, slice(None)
-        else:
-            chosen = np.arange(len(self.targets))[targets]
-            first = int(chosen.min()) if chosen.size else 0
-            rows = slice(first, int(chosen.max()) + 1 if chosen.size else first)
-            chosen = chosen - first
+            return self._normalised(layer, targets, concepts)
+        index: Any = targets
+        chosen = np.arange(len(self.targets))[index]
+        first = int(chosen.min()) if chosen.size else 0
+        rows = slice(first, int(chosen.max()) + 1 if chosen.size else first)
+        return self._normalised(layer, rows, concepts)[chosen - first]
+
+    def _normalised(self, layer: str, rows: slice, concepts: slice) -> np.ndarray:
         relevance = self.read(layer, "relevance", rows, concepts)
-        return normalised(relevance, self.read(layer, "absolute_sum", rows))[chosen]
+        return normalised(relevance, self.read(layer, "absolute_sum", rows))
 
     def profile(self, target: int, layer: str) -> pd.DataFrame:
         """All concepts of a layer for one target.
@@ -261,8 +265,8 @@ class ConceptStore:
             Row i for concept i: concept, relevance, normalised, inside (relevance inside the
             object, NaN without annotation), position (flat index of the strongest neuron).
         """
-        row = self._target(target)
-        row = slice(row, row + 1)
+        number = self._target(target)
+        row = slice(number, number + 1)
         relevance = self.read(layer, "relevance", row)
         table = {
             "concept": np.arange(relevance.shape[1]),
@@ -290,7 +294,7 @@ class ConceptStore:
             concept, mean_relevance (NaN without targets), targets (their number). Equal means are
             ordered by concept.
         """
-        rows = slice(None)
+        rows = None
         if class_index is not None:
             rows = np.flatnonzero(self.targets["class"] == self.class_index(class_index))
         values = self.normalised(layer, rows)
@@ -327,9 +331,10 @@ class ConceptStore:
         found = [p[:k, 0] for p in self.ranking(layer, by, class_index, column)]
         there = found[0] >= 0
         index = -1 if class_index is None else self.class_index(class_index)
-        return self._samples(*(part[there] for part in found), by, index)
+        rows, values, positions = (part[there] for part in found)
+        return self._samples(rows, values, positions, by, index)
 
-    def _ranking(self, layer, by, class_index):
+    def _ranking(self, layer: str, by: str, class_index: str | int | None) -> str:
         if by not in _KINDS:
             raise InputError(f"by: {by!r}; choose 'relevance' or 'activation'")
         suffix = "" if class_index is None else "_by_class"
@@ -343,7 +348,14 @@ class ConceptStore:
             raise InputError(f"{self.path}: no best samples by {by} for layer {layer}; {reason}")
         return group
 
-    def _samples(self, rows, values, positions, by, class_index):
+    def _samples(
+        self,
+        rows: np.ndarray,
+        values: np.ndarray,
+        positions: np.ndarray,
+        by: str,
+        class_index: int,
+    ) -> pd.DataFrame:
         rows = rows.astype(np.int64)
         if by == "relevance":
             targets = self.targets.iloc[rows]
@@ -365,7 +377,7 @@ class ConceptStore:
         )
 
 
-def _hint(given, names):
+def _hint(given: object, names: Sequence[str]) -> str:
     return f"nearest: {nearest(given, names)}" if names else "it has none"
 
 

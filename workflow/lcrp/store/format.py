@@ -113,7 +113,7 @@ IMAGE_COLUMNS = {
     "file": "image file",
     "height": "height of the original image, pixels",
     "width": "width of the original image, pixels",
-    "status": "ok, unreadable, no-target, ...",
+    "status": "ok, unreadable, wrong-size, no-target, ...",
 }
 
 # Of the whole prediction, whichever layers it passes; since version 2.

@@ -1,5 +1,8 @@
 """One layer of a concept store: lazy arrays."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from lcrp.errors import InputError
 from lcrp.store.format import RECORDED
 
@@ -16,18 +19,18 @@ class Layer:
         shape: (height, width) of the feature map, or None.
     """
 
-    def __init__(self, name, attributes, group):
+    def __init__(self, name: str, attributes: Mapping[str, Any], group: Callable[[], Any]):
         self.name = name
         self.channels = attributes["channels"]
         self.shape = tuple(attributes["shape"]) if attributes["shape"] else None
         self._group = group
 
     @property
-    def group(self):
+    def group(self) -> Any:
         """The zarr group of the layer."""
         return self._group()
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         if name in RECORDED or name == "absolute_sum":
             if name in self.group:
                 return self.group[name]

@@ -1,8 +1,9 @@
 """What one analysis job hands over: tables of images and targets, arrays per layer."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,7 +76,7 @@ def json_attributes(attrs: Mapping) -> dict:
     return json.loads(json.dumps({"schema": SCHEMA} | dict(attrs), default=_plain))
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):
@@ -164,7 +165,9 @@ def check(records: ShardRecords) -> dict[str, dict[str, np.ndarray]]:
     return typed
 
 
-def _check_pairs(pairs, targets, classes):
+def _check_pairs(
+    pairs: Mapping[str, np.ndarray], targets: int, classes: Sequence[str] | None
+) -> None:
     target, thing = pairs["target"], pairs["thing"]
     if target.size and (target.min() < 0 or target.max() >= targets):
         raise InputError(f"pairs: target {target.max()} is not a row of {targets} targets; correct")
@@ -176,7 +179,7 @@ def _check_pairs(pairs, targets, classes):
         raise InputError("pairs: the same target and thing occur twice; add them up")
 
 
-def _check_layer(layer, recorded, rows):
+def _check_layer(layer: str, recorded: LayerRecords, rows: Mapping[str, int]) -> None:
     if not layer or "/" in layer or set(layer) == {"."} or layer.startswith("__"):
         raise InputError(f"layer {layer!r}: no name for a group of a Zarr store; rename it")
     arrays = recorded.arrays()

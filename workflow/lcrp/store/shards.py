@@ -1,7 +1,8 @@
 """Shard files: the rows of one analysis job."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,11 +43,13 @@ def absolute_sums(relevance: np.ndarray) -> np.ndarray:
     return sums
 
 
-def write_table(archive, name, columns):
+def write_table(
+    archive: ArchiveWriter, name: str, columns: Mapping[str, np.ndarray] | pd.DataFrame
+) -> None:
     """Write a table as one array per column, in group `name`."""
     archive.group(name)
     for column, values in columns.items():
-        meaning = _MEANINGS.get(name, {}).get(column)
+        meaning = _MEANINGS.get(name, {}).get(str(column))
         archive.array(
             f"{name}/{column}",
             values,
@@ -61,14 +64,14 @@ def read_table(archive: ArchiveReader, name: str) -> pd.DataFrame:
     return pd.DataFrame(columns).rename_axis(AXIS_OF_TABLE.get(name))
 
 
-def layer_attributes(channels, shape):
+def layer_attributes(channels: int, shape: Sequence[int] | None) -> dict[str, Any]:
     """Attributes of the group of a layer."""
     return {"channels": int(channels), "shape": [int(n) for n in shape] if shape else None}
 
 
 def array_attributes(name: str) -> dict:
     """Attributes of a recorded array."""
-    attributes = {"description": RECORDED[name].meaning}
+    attributes: dict[str, Any] = {"description": RECORDED[name].meaning}
     if RECORDED[name].bits:
         attributes["relative_error"] = relative_error(RECORDED[name].bits)
     return attributes
@@ -150,7 +153,7 @@ def open_records(
     )
 
 
-def _schema_version(path):
+def _schema_version(path: str | os.PathLike) -> Any:
     with ArchiveReader(path) as archive:
         return archive.attributes().get("schema")
 

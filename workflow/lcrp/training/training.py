@@ -10,13 +10,14 @@ import pandas as pd
 import torch
 from safetensors.torch import save_file
 
+from lcrp.configuration import Training, parse_entries
+from lcrp.configuration.architectures import trained_task
 from lcrp.datasets import Dataset
 from lcrp.errors import InputError
 from lcrp.files import whole
 from lcrp.models import Model, build_model
 from lcrp.training.batches import batches, load_examples
 from lcrp.training.detection_loss import detection_loss
-from lcrp.training.options import TrainingOptions
 from lcrp.training.segmentation_loss import segmentation_loss
 
 WARM_UP = 0.2
@@ -45,7 +46,7 @@ class Steps:
     Args:
         model: `lcrp.models.Model`, whose network is changed.
         examples: `Examples`.
-        options: `TrainingOptions`.
+        options: `Training`.
 
     Raises:
         InputError: while it is iterated over, if the loss is not finite any more.
@@ -135,7 +136,7 @@ def train_model(
         dataset: `lcrp.datasets.Dataset`, whose classes become the model's.
         path: the .safetensors to write; the losses go to the same name with .csv.
         options: of the architecture, for `build_model`.
-        training: dict for `TrainingOptions.from_config`.
+        training: `Training` or a dict of its settings; None for what suits the task.
         threads: of torch. The operations are so short that more threads mostly wait for each
             other, on a busy machine many times longer: rather train two models side by side.
         reading: wraps the samples while they are read, as tqdm does.
@@ -147,13 +148,13 @@ def train_model(
     Raises:
         InputError: for settings that cannot be used, or an architecture that cannot be trained.
     """
-    if architecture != "unet" and not architecture.startswith("yolov5"):
+    task = trained_task(architecture)
+    if task is None:
         raise InputError(
             f"model.training: {architecture} cannot be trained here; "
             "choose unet or yolov5, or give a checkpoint"
         )
-    task = "segmentation" if architecture == "unet" else "detection"
-    settings = TrainingOptions.from_config(training or {}, task)
+    settings = parse_entries(Training, training, "training").of_task(task)
     with _reproducible(settings.seed, threads):
         model = build_model(architecture, dataset.classes, **(options or {}))
         steps = Steps(model, load_examples(model, dataset, reading), settings)

@@ -12,7 +12,6 @@ from lcrp.verification.published import reported
 from lcrp.verification.sensitivity import (
     POINT_COLUMNS,
     VERIFICATION_COLUMNS,
-    VerificationSettings,
     relative_change,
     verify,
 )
@@ -22,7 +21,6 @@ __all__ = [
     "METHODS",
     "POINT_COLUMNS",
     "VERIFICATION_COLUMNS",
-    "VerificationSettings",
     "draw_density",
     "heatmap_scores",
     "relative_change",

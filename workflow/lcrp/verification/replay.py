@@ -9,6 +9,7 @@ import torch
 from lcrp.analysis.annotation import Annotation
 from lcrp.attribution import Explainer
 from lcrp.attribution.targets import Prediction, Target, Targets
+from lcrp.configuration import Targets as TargetSettings
 from lcrp.datasets.sample import Dataset
 from lcrp.store import ConceptStore
 
@@ -60,7 +61,7 @@ class Replay:
             prediction = self.explainer.predict(tensor[None])
             annotation = Annotation(sample, geometry, model.task, self._classes, mode)
             wanted = [sorted(int(c) for c in group["class"].unique())]
-            threshold = attrs.get("threshold", 0.25)
+            threshold = attrs.get("threshold", TargetSettings().threshold)
             targets = prediction.targets(wanted, mode=mode, threshold=threshold)
             found = {(t.class_index, t.instance): i for i, t in enumerate(targets)}
             for row, entry in group.iterrows():

@@ -7,17 +7,18 @@ methods. A good score equals the sensitivity.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from lcrp.attribution import Explainer
+from lcrp.configuration import Verification
 from lcrp.context.aggregation import target_notes
 from lcrp.context.context_columns import NONE
 from lcrp.datasets.sample import Dataset
 from lcrp.errors import InputError
 from lcrp.models import Model
+from lcrp.object_masks import MET
 from lcrp.store import ConceptStore
 from lcrp.verification.backgrounds import replaced_backgrounds
 from lcrp.verification.compared_methods import METHODS, Methods
@@ -47,35 +48,16 @@ POINT_COLUMNS = {
 }
 
 
-@dataclass(frozen=True)
-class VerificationSettings:
-    """How the verification is made; the numbers are the paper's, but for the budget.
-
-    composite: of L-CRP. classes: names, or "all". samples: images per class at most;
-    least_samples: fewer leave a class out. budget: pairs of image and class in all, shared
-    evenly by the classes. least_pixels: of an object, in the input. concepts: per class and
-    layer, the most relevant ones. references: best targets that a score is the mean of.
-    """
-
-    composite: str = "EpsilonPlus"
-    classes: object = "all"
-    samples: int = 60
-    least_samples: int = 20
-    budget: int = 2000
-    least_pixels: int = 500
-    concepts: int = 50
-    references: int = 15
-    minimum_iou: float = 0.3
-    seed: int = 0
+SEED = 0  # of the choice of samples and of their backgrounds
 
 
-def choose_samples(store: ConceptStore, settings: VerificationSettings) -> dict[int, np.ndarray]:
+def choose_samples(store: ConceptStore, settings: Verification) -> dict[int, np.ndarray]:
     """{class index: rows of the store's targets} that are used, in the order of the rows.
 
     Raises:
         InputError: no class has enough samples, or a class is unknown.
     """
-    notes = target_notes(store, store.layers[:1], settings.minimum_iou)
+    notes = target_notes(store, store.layers[:1], MET)
     height, width = store.attrs["input_size"]
     # A store without targets has no such column.
     share = store.targets.get("object_share", pd.Series(np.full(len(notes), np.nan)))
@@ -94,7 +76,7 @@ def choose_samples(store: ConceptStore, settings: VerificationSettings) -> dict[
             "lower verification.least_samples or verification.least_pixels, or add images"
         )
     each = min(settings.samples, max(settings.budget // len(found), settings.least_samples))
-    random = np.random.default_rng(settings.seed)
+    random = np.random.default_rng(SEED)
     return {
         index: rows if len(rows) <= each else np.sort(random.choice(rows, each, replace=False))
         for index, rows in found.items()
@@ -113,7 +95,7 @@ def verify(
     dataset: Dataset,
     store: ConceptStore,
     layers: str | Iterable[str],
-    settings: VerificationSettings,
+    settings: Verification,
     device: str = "auto",
     batch_size: int = 4,
     progress: Callable[[list], Iterable] = iter,
@@ -168,7 +150,7 @@ class _Verification:
         """Relevance of one sample, and how it changes with the background."""
         own = self._normalised(replayed.targets)
         variants = replaced_backgrounds(
-            replayed.image, replayed.object, self.model.pixels, (self.settings.seed, replayed.row)
+            replayed.image, replayed.object, self.model.pixels, (SEED, replayed.row)
         )
         changes = {layer: [] for layer in self.layers}
         for start in range(0, len(variants), self.batch_size):

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from lcrp.attribution.graph import Node
 from lcrp.attribution.linear_maps import MAPS
 from lcrp.attribution.operations.base import Operation
 from lcrp.attribution.sharing import stabilised
@@ -117,14 +118,14 @@ class TaylorSoftmax(Operation):
         return weighted - rows.multiplied(weighted, s).sum(dim=self.axis, keepdim=True)
 
 
-def holds_attention(node):
+def holds_attention(node: Node) -> bool:
     """Whether a node's output is that of a softmax, at most moved, scaled or thinned out."""
     while not is_softmax(node) and len(node.sources) == 1 and not isinstance(node.module, WEIGHED):
         node = node.sources[0]
     return is_softmax(node)
 
 
-def is_softmax(node):
+def is_softmax(node: Node) -> bool:
     """Whether a node is a softmax, as a module or a function."""
     return isinstance(node.module, nn.Softmax) or node.call in SOFTMAXES
 

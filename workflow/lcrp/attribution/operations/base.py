@@ -10,6 +10,10 @@ they take windows where relevance stays at its position, and make whole maps els
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
 
 from lcrp.attribution.extents import Neighbourhood
 from lcrp.attribution.graph import Input
@@ -23,7 +27,8 @@ class Operation:
 
     Attributes:
         node: the `Node`.
-        reads_inputs, reads_output: whether `prepare` needs the node's inputs, its output.
+        reads_inputs: whether `prepare` needs the node's inputs.
+        reads_output: whether it needs its output.
         neighbourhood: which positions of input and output see each other, see `extents`; None
             where all may.
         division: how the input is divided into parts, alike for all operations where it is
@@ -43,7 +48,7 @@ class Operation:
         """Whether relevance stays at its position."""
         return self.neighbourhood is SAME_POSITION
 
-    def forward(self, *inputs):
+    def forward(self, *inputs: Tensor) -> Any:
         """The network's own function."""
 
         def filled(argument):
@@ -57,15 +62,15 @@ class Operation:
         kwargs = {name: filled(argument) for name, argument in self.node.kwargs.items()}
         return self.node.call(*args, **kwargs)
 
-    def nonnegative(self, inputs):
+    def nonnegative(self, inputs: Sequence[bool]) -> bool:
         """Whether the output is known to be non-negative, given whether each input is."""
         return False
 
-    def widest(self):
+    def widest(self) -> int:
         """Numbers of the largest tensor that a row needs here."""
         return math.prod(self.node.shape[1:]) if self.node.shape else 0
 
-    def prepare(self, inputs, output):
+    def prepare(self, inputs: Sequence[Tensor | None], output: Tensor | None) -> Any:
         """What both directions need of the images; made once per batch of images.
 
         Args:
@@ -74,7 +79,7 @@ class Operation:
         """
         return None
 
-    def backward(self, relevance, state, rows):
+    def backward(self, relevance: Tensor, state: Any, rows: Rows) -> list[Tensor | None]:
         """Pass relevance down.
 
         Args:
@@ -87,7 +92,7 @@ class Operation:
         """
         raise NotImplementedError
 
-    def adjoint(self, shares, state, rows):
+    def adjoint(self, shares: Sequence[Tensor | None], state: Any, rows: Rows) -> Tensor:
         """Carry shares up: the transpose of `backward`.
 
         Args:
@@ -100,14 +105,20 @@ class Operation:
         """
         raise NotImplementedError
 
-    def send(self, message, state):
+    def send(self, message: Messages, state: Any) -> list[Messages | None]:
         """`backward` of a message: one for each input, or None."""
         if message.rows.origins is not None and not self.positionwise:
             message = message.whole(self.node.shape[2:])
         passed = self.backward(message.values, state, message.rows)
         return [None if values is None else Messages(values, message.rows) for values in passed]
 
-    def carry(self, messages, state, rows, size):
+    def carry(
+        self,
+        messages: Sequence[Messages | None],
+        state: Any,
+        rows: Rows,
+        size: Sequence[int],
+    ) -> Messages:
         """`adjoint` of messages, one of each input or None, to windows or whole maps.
 
         Args:

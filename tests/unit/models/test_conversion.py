@@ -62,6 +62,20 @@ def test_keys_that_were_renamed_and_dropped():
     assert set(dropped) == {"b.weight", "c.weight", "d"}
 
 
+def test_folded_batch_norms_are_told(tmp_path):
+    with torch.device("meta"):
+        keys = build_model("yolov8n", list(NAMES)).network.state_dict()
+    state = {
+        key.replace(".bn.bias", ".conv.bias"): torch.zeros(value.shape)
+        for key, value in keys.items()
+        if ".bn." not in key or key.endswith(".bn.bias")
+    }
+    torch.save(state, tmp_path / "fused.pt")
+    manifest = convert(tmp_path / "fused.pt", tmp_path / "model.safetensors", "yolov8n", NAMES)
+    assert manifest["renamed"]["model.0.conv.bias"] == "model.0.bn.bias"
+    assert set(manifest["why"]) == {"folded"} and not manifest["dropped"]
+
+
 def test_what_is_read_back(tmp_path, source):
     destination = tmp_path / "model.safetensors"
     convert(source, destination, "yolov5n")

@@ -65,6 +65,11 @@ def test_chosen_images_by_name_and_the_ones_without_targets(segmented):
 
 def test_predictions_that_rest_on_their_context_are_found():
     inside = np.array([[1.0, 1], [0, 0.5], [0, 0], [0.2, 0], [np.nan, np.nan], [0.0, 0.1]])
+    recorded = {"inside": inside, "landed": np.ones((6, 2)), "absolute_sum": np.ones(6)}
+
+    def read(layer, name, concepts=None):
+        return recorded[name] if concepts is None else recorded[name][:, concepts]
+
     store = SimpleNamespace(
         attrs={"target_mode": "class"},
         classes=("disc", "traffic light", "boat"),
@@ -74,7 +79,7 @@ def test_predictions_that_rest_on_their_context_are_found():
              "iou": [0.9, 0.8, 0.2, 0.7, np.nan, 0.9]}
         ),
         holds=lambda layer, name: True,
-        read=lambda layer, name: inside if name == "inside" else np.ones((6, 2)),
+        read=read,
     )  # fmt: skip
     found = most_context_dependent(store, "layer", 3)
     assert found == [("c", "disc"), ("d", "boat"), ("b", "traffic_light")]

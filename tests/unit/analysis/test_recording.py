@@ -8,9 +8,10 @@ import torch
 from PIL import Image
 from torch import nn
 
+from lcrp.analysis import analyse
 from lcrp.analysis.annotation import Annotation
-from lcrp.analysis.recording import AnalysisSettings, analyse
 from lcrp.attribution import Explainer
+from lcrp.configuration import Analysis, Targets
 from lcrp.datasets import open_dataset
 from lcrp.errors import InputError
 from lcrp.models.base import DetectionModel, SegmentationModel
@@ -165,9 +166,15 @@ def boxed(tmp_path):
     )
 
 
+def chosen(**settings):
+    """Settings of an analysis, those of its targets among them by name."""
+    targets = {name: settings.pop(name) for name in Targets.model_fields if name in settings}
+    return Analysis(targets=Targets(**targets), **settings)
+
+
 def analysed(model, dataset, ids=None, **settings):
     explainer = Explainer(model, device="cpu")
-    records = analyse(explainer, dataset, ids or list(dataset.ids), AnalysisSettings(**settings))
+    records = analyse(explainer, dataset, ids or list(dataset.ids), chosen(**settings))
     check(records)
     return records
 
@@ -352,7 +359,7 @@ def test_crowds_belong_to_the_object_of_a_class_and_are_no_instance(tmp_path, bo
 @pytest.mark.parametrize("most", [1, 64])
 def test_parts_are_the_same_however_many_travel_together(segmented, mode, most):
     model = PaintedRegions()
-    settings = AnalysisSettings(mode=mode, batch_size=3)
+    settings = chosen(mode=mode, batch_size=3)
     whole = analyse(Explainer(model, device="cpu"), segmented, list(segmented.ids), settings)
     few = Explainer(model, device="cpu", rows=most)
     parts = analyse(few, segmented, list(segmented.ids), settings)
@@ -480,7 +487,7 @@ def test_slice_without_targets_is_a_shard_all_the_same(segmented, ids):
 
 def test_attributes_say_what_was_done(segmented):
     explainer = Explainer(PaintedRegions(), device="cpu")
-    settings = AnalysisSettings(mode="instance", source="annotated")
+    settings = chosen(mode="instance", source="annotated")
     records = analyse(explainer, segmented, ["a-cat"], settings, attrs={"experiment": "demo"})
     assert records.attrs["experiment"] == "demo"
     assert records.attrs["architecture"] == "painted"
@@ -502,6 +509,6 @@ def test_progress_sees_every_batch(segmented):
             seen.append(list(batch))
             yield batch
 
-    settings = AnalysisSettings(batch_size=2)
+    settings = chosen(batch_size=2)
     analyse(explainer, segmented, list(segmented.ids), settings, progress=progress)
     assert seen == [["a-cat", "b-both"], ["c-nothing", "d-broken"], ["e-surprise"]]
