@@ -1,13 +1,24 @@
 """The table of instances: one row per target."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from lcrp.context.context_columns import KINDS, NO_RELEVANCE, NONE, NOTES, UNLABELLED_NAME
-from lcrp.context.whole import OLD_STORE
+from lcrp.context.whole import OLD_STORE, WholePredictions
+from lcrp.store import ConceptStore
 
 
-def instance_table(store, notes, together, best, layers, whole) -> pd.DataFrame:
+def instance_table(
+    store: ConceptStore,
+    notes: np.ndarray,
+    together: Any,
+    best: Any,
+    layers: Sequence[str],
+    whole: WholePredictions,
+) -> pd.DataFrame:
     """The rows of instances, but for `lies_on`.
 
     Args:
@@ -60,7 +71,9 @@ def instance_table(store, notes, together, best, layers, whole) -> pd.DataFrame:
     )
 
 
-def lies_on(store, notes, together, on_thing) -> np.ndarray:
+def lies_on(
+    store: ConceptStore, notes: np.ndarray, together: Any, on_thing: np.ndarray
+) -> np.ndarray:
     """Per target the three things with most relevance outside its object: `dog (0.12), ...`."""
     shares = [[] for _ in notes]
     left = together.total - together.inside
