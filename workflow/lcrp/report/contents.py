@@ -237,7 +237,10 @@ def write_targets(report: Contents) -> None:
     share = np.full(len(targets), np.nan)
     table = report.table_rows("instances")
     if table is not None:
-        share[table["target"].to_numpy(np.int64)] = table["context_share"].to_numpy(float)
+        # Of the whole prediction, where the store says it.
+        whole = "outside" in table and table["outside"].notna().any()
+        values = table["outside" if whole else "context_share"].to_numpy(float)
+        share[table["target"].to_numpy(np.int64)] = values
     score = targets["score"].to_numpy(float) if "score" in targets else np.full_like(share, np.nan)
     write_data(
         report.folder,
