@@ -5,6 +5,8 @@ predictions, 1e-3 for maps and for layers below a max pooling, 5e-3 for the grad
 composites; the same top concepts and the same neurons, unless two are within 1e-4.
 """
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -282,7 +284,11 @@ def three_layers(case):
     return [case.layers[i] for i in (last // 3, 2 * last // 3, last)]
 
 
-@only(*(pytest.param(n, marks=pytest.mark.proof if n == "ssd512" else ()) for n in CASES))
+# One image of each network's trained weights, and all but the largest with random ones.
+WITH_MASKS = {n for n in CASES if not re.fullmatch(r"ssd512|.*-coco-[12]", n)}
+
+
+@only(*(pytest.param(n, marks=() if n in WITH_MASKS else pytest.mark.proof) for n in CASES))
 def test_relevance_inside_the_object_meets_conditional_heatmaps(case):
     check_inside(case, three_layers(case), lambda inside: inside.abs().topk(32).indices.tolist())
 
