@@ -34,7 +34,7 @@ def check(project, images):
     with open_store(results / "concepts.zarr.zip") as store:
         assert len(store.images) == images
         assert len(store.targets) > images
-        assert store.layers == ["model.17.cv3.conv", "model.20.cv3.conv", "model.23.cv3.conv"]
+        assert store.layers == ["model.6.cv3.conv", "model.8.cv3.conv", "model.10.conv"]
         # The best box of a class that is annotated is mostly one of the annotated objects.
         assert (store.targets["iou"] > 0.5).mean() > 0.7
     gallery = pd.read_csv(results / "explanations/gallery.csv", dtype={"image": str})

@@ -112,9 +112,8 @@ class YOLOv5(YOLO):
     strides = STRIDES
     anchors = ANCHORS
     head = "model.24"
-    # Every path from an output to the input passes one of them.
-    default_layers = ("model.17.cv3.conv", "model.20.cv3.conv", "model.23.cv3.conv")
-    example_layer = "model.23.cv3.conv"
+    default_layers = ("model.6.cv3.conv", "model.8.cv3.conv", "model.10.conv")
+    example_layer = "model.8.cv3.conv"
 
     def __init__(
         self,
