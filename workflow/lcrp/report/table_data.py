@@ -17,6 +17,7 @@ from lcrp.report.data_files import plain, write_data
 _LINKED = ("class", "image", "concept", "layer")
 _SHARE = re.compile(
     r"(.+_)?share|context_(score|low|high|score_relmax)|recognised|follows|stays|other|missed"
+    r"|(outside|far)(_low|_high)?|unusual|reaches_input|(leading_)?passes"
     r"|share_together|together|(effect_)?(low|high)|expected|effect|control|difference|probability_\w+|detected_\w+"
 )
 # Wide or secondary; shown when asked for.
