@@ -8,7 +8,7 @@ import pytest
 
 FLOORS = (
     ("errors", "object_masks", "plotting", "resampling"),
-    ("file_names", "files", "layers"),
+    ("distance_bands", "file_names", "files", "layers"),
     ("configuration",),
     ("acquire", "checkpoints", "scenes", "store"),
     ("context", "models"),

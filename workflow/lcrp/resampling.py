@@ -147,7 +147,7 @@ def sign_flip(
     count = len(differences)
     seen = differences.sum()
     # Sums of the same numbers in another order may differ in the last bit.
-    seen -= 1e-9 * np.abs(differences).sum()
+    seen -= 1e-12 * np.abs(differences).sum()
     if count <= _ENUMERATED:
         signs = 1 - 2 * ((np.arange(2**count)[:, None] >> np.arange(count)) & 1)
         return float((signs @ differences >= seen).mean())
